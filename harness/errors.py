@@ -1,0 +1,35 @@
+"""Errors of `harness`: each is one sentence on the command line and exit status 1.
+
+HarnessError
+├── ImportFailed       a path could not be read at all (single records are skipped and counted instead)
+├── SelectionError     a session, turn or step that does not exist or may not be used
+├── StoreError         the store is missing, locked, full, read-only or of another version
+├── ConfigError        a setting that does not fit
+└── JudgeError         a judge that gave no valid verdict
+"""
+
+from __future__ import annotations
+
+
+class HarnessError(Exception):
+    """Base of all errors of this package."""
+
+
+class ImportFailed(HarnessError):
+    """A path could not be read at all."""
+
+
+class SelectionError(HarnessError):
+    """A session, turn or step that does not exist or may not be used."""
+
+
+class StoreError(HarnessError):
+    """The store cannot be used."""
+
+
+class ConfigError(HarnessError):
+    """A setting that does not fit."""
+
+
+class JudgeError(HarnessError):
+    """A judge that gave no valid verdict."""

@@ -1,0 +1,70 @@
+"""The contract of a scaffold: one agent product's tools, argument parsing and output forms, as pure functions.
+
+Nothing here reads files, asks models or knows the world; a scaffold is used in this order:
+`action` (call → what it does) → the world or the ladder → `render` (outcome → the exact text), and `observe`
+(recorded call and result → what the record shows of the world).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from toolsim.actions import Action, Mutation, Outcome, Unknown
+from toolsim.trajectory import JsonObject, Message, Session, ToolCall, ToolDefinition, ToolResult
+
+
+@dataclass(frozen=True, slots=True)
+class ScaffoldProfile:
+    """Parameters of a scaffold's forms, fitted from the session's own prefix, defaults by version.
+
+    `userland` and `shell` are the session's own. `parameters` are the scaffold's named form parameters (each
+    scaffold documents its own). `unexplained` counts recorded results of the prefix that no form explains.
+    """
+
+    scaffold: str
+    version: str | None = None
+    userland: str = "gnu"
+    shell: str = "bash"
+    cwd: str = "/"
+    parameters: JsonObject = field(default_factory=dict)
+    unexplained: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """A tool result in the scaffold's own form, without call id."""
+
+    content: str
+    is_error: bool | None = None
+    exit_code: int | None = None
+
+
+class Scaffold(Protocol):
+    """One agent product."""
+
+    name: str
+
+    def tools(self, profile: ScaffoldProfile) -> tuple[ToolDefinition, ...]:
+        """The product's known tool definitions (used where the recording has none); empty if unknown."""
+
+    def fit(self, session: Session, messages: Sequence[Message]) -> ScaffoldProfile:
+        """The form parameters that explain the results in `messages` (all that happened before the cut)."""
+
+    def action(self, call: ToolCall, profile: ScaffoldProfile, cwd: str) -> Action:
+        """What the call does. Never raises on odd arguments: `Invalid` or `Opaque`."""
+
+    def render(self, call: ToolCall, action: Action, outcome: Outcome, profile: ScaffoldProfile) -> Rendered | Unknown:
+        """The exact text that the product shows for this outcome; `Unknown` where its form is not explained."""
+
+    def observe(
+        self, call: ToolCall, action: Action, result: ToolResult, profile: ScaffoldProfile
+    ) -> tuple[Mutation, ...]:
+        """What a recorded call and its result show of the world after it: contents seen, written, or made unknown."""
+
+    def raw(self, call: ToolCall, action: Action, result: ToolResult, profile: ScaffoldProfile) -> str | None:
+        """The tool's own output inside a recorded result (form removed); `None` where it cannot be recovered.
+
+        Law: where `raw` is not `None`, rendering the outcome made of it gives the recorded content again.
+        """
