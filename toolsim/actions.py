@@ -7,7 +7,9 @@ other. Paths are absolute, in the session's own spelling (`/Users/me/repo/a.py`,
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias
+from typing import Any, ClassVar, Literal, TypeAlias
+
+from pydantic import ConfigDict
 
 from toolsim.trajectory import JsonObject
 
@@ -281,7 +283,9 @@ class Unknown:
 
 @dataclass(frozen=True, slots=True)
 class PutFile:
-    """The file now has exactly this content."""
+    """The file now has exactly this content (base64 in JSON)."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(ser_json_bytes="base64", val_json_bytes="base64")
 
     path: str
     content: bytes

@@ -1,0 +1,99 @@
+"""Options that several commands share, and the two ways to print: for people and as JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, is_dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def _stack(decorators: Iterable[Callable[[Any], Any]]) -> Callable[[F], F]:
+    def apply(function: F) -> F:
+        for decorator in reversed(tuple(decorators)):
+            function = decorator(function)
+        return function
+
+    return apply
+
+
+store_option = click.option(
+    "--store", type=click.Path(path_type=Path, dir_okay=False), default=Path("deploysim.db"), show_default=True,
+    help="The store, one SQLite file.",
+)  # fmt: skip
+calls_option = click.option(
+    "--calls", "calls_path", type=click.Path(path_type=Path, dir_okay=False), default=None,
+    help="The database of recorded pairs.  [default: calls.db beside the store]",
+)  # fmt: skip
+json_option = click.option("--json", "as_json", is_flag=True, help="Machine-readable output on stdout.")
+budget_options = _stack([
+    click.option("--max-cost", type=float, default=None, help="Stop when model calls have cost this much."),
+    click.option("--max-tokens", type=int, default=None, help="Stop after this many tokens."),
+    click.option("--max-model-calls", type=int, default=None, help="Stop after this many model calls."),
+])
+
+
+def calls_beside(store: Path, calls: Path | None) -> Path:
+    """The pair database: as named, else `calls.db` beside the store."""
+    return calls or store.with_name("calls.db")
+
+
+def moment(text: str | None) -> float | None:
+    """Unix seconds of an ISO date or date-time (UTC unless it says otherwise).
+
+    Raises:
+        click.BadParameter: it is neither.
+    """
+    if text is None:
+        return None
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise click.BadParameter(f"{text!r} is not an ISO date or time such as 2026-02-28T12:00:00") from error
+    return (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()
+
+
+def day(at: float | None) -> str:
+    """A moment for people: `2026-02-28 12:00`, or a dash."""
+    return "-" if at is None else datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M")
+
+
+def say(text: str) -> None:
+    """Progress, on stderr."""
+    click.echo(text, err=True)
+
+
+def print_json(value: Any) -> None:
+    """One JSON document on stdout; dataclasses become objects."""
+    click.echo(json.dumps(value, default=_plain, ensure_ascii=False, indent=2))
+
+
+def print_table(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """Columns aligned by spaces: numbers to the right, text to the left."""
+    cells = [[("-" if c is None else f"{c:.3g}" if isinstance(c, float) else str(c)) for c in row] for row in rows]
+    table = [list(header), *cells]
+    widths = [max(len(row[i]) for row in table) for i in range(len(header))]
+    right = [bool(cells) and all(_numeric(row[i]) for row in cells) for i in range(len(header))]
+    for row in table:
+        padded = (c.rjust(w) if r else c.ljust(w) for c, w, r in zip(row, widths, right, strict=True))
+        click.echo("  ".join(padded).rstrip())
+
+
+def _numeric(text: str) -> bool:
+    return text == "-" or text.replace(".", "", 1).replace("%", "").strip().lstrip("-").isdigit()
+
+
+def _plain(value: Any) -> Any:
+    if is_dataclass(value) and not isinstance(value, type):
+        return asdict(value)
+    if isinstance(value, Path | bytes):
+        return str(value)
+    if isinstance(value, set | frozenset):
+        return sorted(value)
+    raise TypeError(f"{type(value).__name__} has no JSON form")

@@ -1,0 +1,36 @@
+"""`deploysim purge`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from harness.cli.options import calls_beside, calls_option, json_option, print_json, store_option
+
+
+@click.command("purge")
+@click.argument("session")
+@store_option
+@calls_option
+@json_option
+def command(session: str, store: Path, calls_path: Path | None, as_json: bool) -> None:
+    """Remove SESSION for good: its record, rollouts, pairs, judgements and recorded calls.
+
+    Importing the same recording again adds nothing.
+    """
+    from harness.store import Store
+    from toolsim.calldb import CallDatabase
+
+    with Store(store, create=False) as opened:
+        full = opened.full_id(session)
+        path = calls_beside(store, calls_path)
+        pairs = 0
+        if path.exists():
+            with CallDatabase(path) as calls:
+                pairs = calls.purge(full)
+        removed = {**opened.purge(full), "calls": pairs}
+    if as_json:
+        print_json({"session": full, "removed": removed})
+        return
+    click.echo(f"purged {full}: " + ", ".join(f"{n} {table}" for table, n in removed.items() if n))

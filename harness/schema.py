@@ -1,0 +1,56 @@
+"""The tables of a store, as registered migrations. Rows are only added; what is final is never changed."""
+
+from __future__ import annotations
+
+import sqlite_utils
+
+migrations = sqlite_utils.Migrations("deploysim")
+
+STORE_VERSION = 1
+
+
+@migrations()
+def create_tables(db: sqlite_utils.Database) -> None:
+    """First version: sessions, repositories, pools, runs, rollouts with their step ledger, judgements."""
+    db.table("sessions").create(
+        {
+            "id": str, "agent": str, "agent_version": str, "format": str, "lineage": str, "repo": str, "user": str,
+            "model": str, "started_at": float, "turns": int, "calls": int, "results": int, "autonomous": int,
+            "pool": str, "sha256": str, "source": str, "metadata": str, "body": bytes,
+        },
+        pk="id",
+    )  # fmt: skip
+    db.table("sessions").create_index(["sha256"], unique=True)
+    db.table("sessions").create_index(["lineage"])
+    db.table("skips").create(
+        {"path": str, "place": str, "reason": str}, pk=("path", "place", "reason"), not_null={"reason"}
+    )
+    db.table("purged").create({"sha256": str, "session": str}, pk="sha256")
+    db.table("pools").create({"lineage": str, "repo": str, "pool": str}, pk="lineage", not_null={"pool"})
+    db.table("repositories").create({"name": str, "git_dir": str, "url": str, "directory": str}, pk="git_dir")
+    db.table("runs").create(
+        {"id": str, "kind": str, "created_at": float, "manifest": str, "version": int}, pk="id", not_null={"manifest"}
+    )
+    db.table("rollouts").create(
+        {
+            "id": str, "run": str, "session": str, "turn": int, "step": int, "sample": int, "pool": str,
+            "lineage": str, "repo": str, "agent": str, "facts": str,
+        },
+        pk="id",
+        not_null={"run", "session"},
+    )  # fmt: skip
+    db.table("rollouts").create_index(["run"])
+    db.table("steps").create(
+        {"rollout": str, "n": int, "kind": str, "body": bytes}, pk=("rollout", "n"), not_null={"kind", "body"}
+    )
+    db.table("ends").create(
+        {"rollout": str, "status": str, "stage": str, "reason": str, "facts": str}, pk="rollout", not_null={"status"}
+    )
+    db.table("pairs").create(
+        {"id": str, "run": str, "rollout": str, "kind": str, "facts": str, "body": bytes}, pk=("run", "id")
+    )
+    db.table("judgements").create(
+        {"run": str, "pair": str, "judge": str, "sides": str, "status": str, "facts": str},
+        pk=("run", "pair", "judge", "sides"),
+    )
+    db.table("exclusions").create({"run": str, "session": str, "reason": str}, pk=("run", "session", "reason"))

@@ -1,0 +1,373 @@
+"""One experiment's file: sessions, repositories, runs, and the append-only step ledger of each rollout.
+
+One writer per process; transactions are short. Bodies are zstd-compressed JSON. The store decides nothing: what
+to import, select or judge stands elsewhere.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import sqlite_utils
+import zstandard
+
+from harness.errors import StoreError
+from harness.pools import pool_of
+from harness.schema import migrations
+from repos.catalog import KnownRepository
+from toolsim.trajectory import JsonObject, Trajectory, call_pairs, dump_trajectory, load_trajectory, turns
+
+_MAX_BODY = 1 << 31
+
+
+@dataclass(frozen=True, slots=True)
+class SessionRow:
+    """What can be known of a stored session without reading its body; counts are over the whole session."""
+
+    id: str
+    agent: str
+    format: str
+    lineage: str
+    repo: str | None
+    user: str | None
+    model: str | None
+    started_at: float | None
+    turns: int
+    calls: int
+    results: int
+    autonomous: bool
+    pool: str
+    source: str
+    metadata: JsonObject
+
+
+@dataclass(frozen=True, slots=True)
+class RolloutRow:
+    """One rollout of a run: the prefix that it starts from, and what is known before it starts."""
+
+    id: str
+    run: str
+    session: str
+    turn: int
+    step: int
+    sample: int
+    pool: str
+    lineage: str
+    repo: str | None
+    agent: str
+    facts: JsonObject = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerStep:
+    """One entry of a rollout's ledger: `kind` is `model` or `tool`, `body` its JSON."""
+
+    n: int
+    kind: str
+    body: JsonObject
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """How a rollout ended: `completed` with what stopped it, or `failed` at a stage for a reason."""
+
+    status: str
+    stage: str | None = None
+    reason: str | None = None
+    facts: JsonObject = field(default_factory=dict)
+
+
+class Store:
+    """A store file. Use as a context manager, or call `close`.
+
+    Raises:
+        StoreError: the file is no store, is locked, read-only or full; said by every method that touches it.
+    """
+
+    def __init__(self, path: Path, *, create: bool = True) -> None:
+        self.path = path
+        self._create = create
+        self._database: sqlite_utils.Database | None = None
+
+    @property
+    def db(self) -> sqlite_utils.Database:
+        """The open database, brought to the current schema when first used."""
+        if self._database is None:
+            self._database = self._open()
+        return self._database
+
+    def _open(self) -> sqlite_utils.Database:
+        if not self._create and not self.path.exists():
+            raise StoreError(f"there is no store at {self.path}; `deploysim import` makes one")
+        with self._named():
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            new = not self.path.exists()
+            connection = sqlite3.connect(self.path, timeout=30, check_same_thread=False, isolation_level=None)
+            database = sqlite_utils.Database(connection)
+            if new:
+                self.path.chmod(0o600)
+            connection.execute("pragma journal_mode=wal")
+            connection.execute("pragma synchronous=normal")
+            migrations.apply(database)
+        return database
+
+    def __enter__(self) -> Store:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._database is not None:
+            self._database.close()
+            self._database = None
+
+    @contextmanager
+    def _named(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise StoreError(f"cannot use the store {self.path}: {error.strerror or error}") from error
+        except sqlite3.Error as error:
+            raise StoreError(f"cannot use the store {self.path}: {error}") from error
+
+    def _insert(self, table: str, rows: Iterable[dict[str, Any]], *, ignore: bool = False) -> int:
+        before = self.db.conn.total_changes
+        with self._named(), self.db.atomic():
+            self.db.table(table).insert_all(rows, ignore=ignore)
+        return int(self.db.conn.total_changes - before)
+
+    def _rows(self, sql: str, parameters: Any = ()) -> list[dict[str, Any]]:
+        with self._named():
+            return list(self.db.query(sql, parameters))
+
+    # --- sessions -----------------------------------------------------------------------------------------------
+
+    def add_session(self, trajectory: Trajectory, *, source: str, sha256: str) -> bool:
+        """Keep a session. False if it is there already, or was purged.
+
+        A session that is imported again from a longer file (the agent went on) is kept as a new state under the
+        id `ID+N`, with the lineage of the first.
+        """
+        if self._rows("select 1 from sessions where sha256=? union select 1 from purged where sha256=?", (sha256,) * 2):
+            return False
+        session = trajectory.session
+        repo = session.repository.url
+        pool = self._freeze_pool(session.lineage, repo or "")
+        pairs = list(call_pairs(trajectory.items))
+        row = {
+            "id": self._free_id(session.id), "agent": session.agent, "agent_version": session.agent_version,
+            "format": session.format, "lineage": session.lineage, "repo": repo, "user": session.user,
+            "model": session.model, "started_at": session.started_at, "turns": len(turns(trajectory)),
+            "calls": len(pairs), "results": sum(p.result is not None for p in pairs),
+            "autonomous": int(session.autonomous), "pool": pool, "sha256": sha256, "source": source,
+            "metadata": json.dumps(session.metadata), "body": _pack(dump_trajectory(trajectory)),
+        }  # fmt: skip
+        self._insert("sessions", [row])
+        return True
+
+    def _free_id(self, wanted: str) -> str:
+        taken = {row["id"] for row in self._rows("select id from sessions where id=? or id like ?||'+%'", (wanted,) * 2)}
+        if wanted not in taken:
+            return wanted
+        return next(name for n in range(2, len(taken) + 3) if (name := f"{wanted}+{n}") not in taken)
+
+    def _freeze_pool(self, lineage: str, repo: str) -> str:
+        known = self._rows("select pool from pools where lineage=?", (lineage,))
+        if known:
+            return str(known[0]["pool"])
+        pool = pool_of(lineage, repo)
+        self._insert("pools", [{"lineage": lineage, "repo": repo, "pool": pool}])
+        return pool
+
+    def sessions(self) -> tuple[SessionRow, ...]:
+        """All sessions in order of start, then id."""
+        rows = self._rows(
+            "select id, agent, format, lineage, repo, user, model, started_at, turns, calls, results, autonomous,"
+            " pool, source, metadata from sessions order by started_at, id"
+        )
+        for row in rows:
+            row["autonomous"] = bool(row["autonomous"])
+            row["metadata"] = json.loads(row["metadata"])
+        return tuple(SessionRow(**row) for row in rows)
+
+    def trajectory(self, session: str) -> Trajectory:
+        """One session in full. The id may be abbreviated to a unique beginning.
+
+        Raises:
+            StoreError: no or several sessions have this id.
+        """
+        return load_trajectory(_unpack(self._rows("select body from sessions where id=?", (self.full_id(session),))[0]["body"]))
+
+    def full_id(self, session: str) -> str:
+        """The whole id of a session named by a unique beginning of it.
+
+        Raises:
+            StoreError: no or several sessions match.
+        """
+        exact = self._rows("select id from sessions where id=?", (session,))
+        found = exact or self._rows("select id from sessions where substr(id, 1, ?)=?", (len(session), session))
+        if len(found) != 1:
+            some = "no session" if not found else f"{len(found)} sessions"
+            raise StoreError(f"{some} in {self.path} begin with {session!r}; `deploysim sessions` lists them")
+        return str(found[0]["id"])
+
+    def purge(self, session: str) -> dict[str, int]:
+        """Remove a session, its rollouts, pairs and judgements for good; importing it again adds nothing.
+
+        Returns the number of rows removed by table.
+        """
+        full = self.full_id(session)
+        removed: dict[str, int] = {}
+        of_session = "(select id from rollouts where session=:id)"
+        of_pair = f"(select id from pairs where rollout in {of_session})"
+        with self._named():
+            self.db.execute("pragma secure_delete=on")
+            with self.db.atomic():
+                self.db.execute("insert or ignore into purged select sha256, id from sessions where id=:id", {"id": full})
+                for table, where in (
+                    ("judgements", f"pair in {of_pair}"), ("pairs", f"rollout in {of_session}"),
+                    ("steps", f"rollout in {of_session}"), ("ends", f"rollout in {of_session}"),
+                    ("rollouts", "session=:id"), ("exclusions", "session=:id"), ("sessions", "id=:id"),
+                ):  # fmt: skip
+                    removed[table] = self.db.execute(f"delete from {table} where {where}", {"id": full}).rowcount
+            self.db.execute("vacuum")
+            self.db.execute("pragma wal_checkpoint(truncate)")
+        return removed
+
+    def add_skips(self, skips: Iterable[tuple[str, str, str]]) -> None:
+        """Keep what an import left out: (path, line or member, reason)."""
+        self._insert("skips", [{"path": p, "place": w, "reason": r} for p, w, r in skips], ignore=True)
+
+    # --- repositories -------------------------------------------------------------------------------------------
+
+    def add_repository(self, known: KnownRepository) -> bool:
+        """Keep a repository; False if its directory is there already."""
+        row = {"name": known.name, "git_dir": str(known.git_dir), "url": known.url, "directory": known.directory}
+        return self._insert("repositories", [row], ignore=True) > 0
+
+    def repositories(self) -> tuple[KnownRepository, ...]:
+        """All known repositories by name."""
+        rows = self._rows("select name, git_dir, url, directory from repositories order by name, git_dir")
+        return tuple(KnownRepository(Path(r["git_dir"]), r["url"], r["name"], r["directory"]) for r in rows)
+
+    # --- runs and rollouts --------------------------------------------------------------------------------------
+
+    def begin_run(self, run: str, kind: str, manifest: JsonObject, *, now: float) -> bool:
+        """Register a run; False if it is there already (then it is being resumed)."""
+        text = json.dumps(manifest, sort_keys=True)
+        row = {"id": run, "kind": kind, "created_at": now, "manifest": text, "version": 1}
+        return self._insert("runs", [row], ignore=True) > 0
+
+    def runs(self) -> tuple[JsonObject, ...]:
+        """All runs, oldest first: id, kind, created_at, manifest (parsed)."""
+        rows = self._rows("select id, kind, created_at, manifest from runs order by created_at, id")
+        return tuple({**row, "manifest": json.loads(row["manifest"])} for row in rows)
+
+    def run(self, run: str | None = None) -> JsonObject:
+        """A run by (abbreviated) id, or the newest.
+
+        Raises:
+            StoreError: there is none.
+        """
+        found = [r for r in self.runs() if run is None or r["id"].startswith(run)]
+        if not found or (run is not None and len(found) > 1):
+            raise StoreError(f"{len(found)} runs in {self.path} match {run or 'the newest'!r}")
+        return found[-1]
+
+    def add_rollouts(self, rollouts: Iterable[RolloutRow]) -> int:
+        """Register rollouts; those known already stay as they are. Returns how many are new."""
+        names = RolloutRow.__dataclass_fields__
+        rows = [{n: getattr(r, n) for n in names} | {"facts": json.dumps(r.facts)} for r in rollouts]
+        return self._insert("rollouts", rows, ignore=True)
+
+    def rollouts(self, run: str) -> tuple[tuple[RolloutRow, End | None], ...]:
+        """The rollouts of a run with their ends (`None`: not ended)."""
+        rows = self._rows(
+            "select r.*, e.status, e.stage, e.reason, e.facts as end_facts from rollouts r"
+            " left join ends e on e.rollout=r.id where r.run=? order by r.session, r.turn, r.step, r.sample",
+            (run,),
+        )
+        return tuple(_rollout(row) for row in rows)
+
+    def append_steps(self, rollout: str, steps: Iterable[LedgerStep]) -> None:
+        """Add to a rollout's ledger.
+
+        Raises:
+            StoreError: a step of this number is there already: two writers.
+        """
+        self._insert(
+            "steps",
+            [
+                {"rollout": rollout, "n": s.n, "kind": s.kind, "body": _pack(json.dumps(s.body).encode())}
+                for s in steps
+            ],
+        )
+
+    def steps(self, rollout: str) -> tuple[LedgerStep, ...]:
+        """A rollout's ledger in order."""
+        rows = self._rows("select n, kind, body from steps where rollout=? order by n", (rollout,))
+        return tuple(LedgerStep(r["n"], r["kind"], json.loads(_unpack(r["body"]))) for r in rows)
+
+    def end_rollout(self, rollout: str, end: End) -> None:
+        """Close a rollout; the first end stays."""
+        row = {"rollout": rollout, "status": end.status, "stage": end.stage, "reason": end.reason}
+        self._insert("ends", [row | {"facts": json.dumps(end.facts)}], ignore=True)
+
+    def add_exclusions(self, run: str, exclusions: Iterable[tuple[str, str]]) -> None:
+        """Keep why sessions were left out of a run: (session, reason)."""
+        self._insert("exclusions", [{"run": run, "session": s, "reason": r} for s, r in exclusions], ignore=True)
+
+    def exclusions(self, run: str) -> tuple[tuple[str, str], ...]:
+        """(session, reason) of all that was left out of a run."""
+        rows = self._rows("select session, reason from exclusions where run=? order by session", (run,))
+        return tuple((r["session"], r["reason"]) for r in rows)
+
+    # --- pairs and judgements -----------------------------------------------------------------------------------
+
+    def add_pairs(self, run: str, pairs: Iterable[tuple[str, str | None, str, JsonObject, JsonObject]]) -> int:
+        """Keep pairs: (id, rollout, kind, facts for grouping, body). Known ids stay. Returns how many are new."""
+        rows = [
+            {"id": i, "run": run, "rollout": r, "kind": k, "facts": json.dumps(f), "body": _pack(json.dumps(b).encode())}
+            for i, r, k, f, b in pairs
+        ]
+        return self._insert("pairs", rows, ignore=True)
+
+    def pairs(self, run: str) -> tuple[tuple[str, str | None, str, JsonObject, JsonObject], ...]:
+        """All pairs of a run as `add_pairs` takes them."""
+        rows = self._rows("select id, rollout, kind, facts, body from pairs where run=? order by id", (run,))
+        return tuple(
+            (r["id"], r["rollout"], r["kind"], json.loads(r["facts"]), json.loads(_unpack(r["body"]))) for r in rows
+        )
+
+    def add_judgement(self, run: str, pair: str, judge: str, sides: str, status: str, facts: JsonObject) -> None:
+        """Keep one answer of a judge on a pair shown as `sides` (`rs`: recorded first, `sr`: simulated first)."""
+        row = {"run": run, "pair": pair, "judge": judge, "sides": sides, "status": status, "facts": json.dumps(facts)}
+        self._insert("judgements", [row], ignore=True)
+
+    def judgements(self, run: str) -> tuple[JsonObject, ...]:
+        """All answers of judges in a run."""
+        rows = self._rows("select pair, judge, sides, status, facts from judgements where run=? order by pair, judge, sides", (run,))
+        return tuple({**r, "facts": json.loads(r["facts"])} for r in rows)
+
+
+def _rollout(row: dict[str, Any]) -> tuple[RolloutRow, End | None]:
+    status, stage, reason, end_facts = (row.pop(k) for k in ("status", "stage", "reason", "end_facts"))
+    row["facts"] = json.loads(row["facts"])
+    end = None if status is None else End(status, stage, reason, json.loads(end_facts))
+    return RolloutRow(**row), end
+
+
+def _pack(data: bytes) -> bytes:
+    return zstandard.ZstdCompressor(level=6).compress(data)
+
+
+def _unpack(data: bytes) -> bytes:
+    return zstandard.ZstdDecompressor().decompress(data, max_output_size=_MAX_BODY)
