@@ -48,9 +48,7 @@ def clopper_pearson_lower(successes: int, n: int, confidence: float = 0.95) -> f
     return 0.0 if successes == 0 else float(betaincinv(successes, n - successes + 1, 1 - confidence))
 
 
-def clustered_share(
-    values: Sequence[float], clusters: Sequence[Hashable], confidence: float = 0.95
-) -> Estimate | None:
+def clustered_share(values: Sequence[float], clusters: Sequence[Hashable], confidence: float = 0.95) -> Estimate | None:
     """The mean of values in [0, 1] with an interval that allows for clusters; `None` without observations.
 
     Cluster-robust variance of a ratio estimator with G/(G-1), Student's t with G-1 degrees of freedom, on the logit

@@ -110,7 +110,9 @@ def write_step(n: int, step: ModelStep | ToolStep) -> LedgerStep:
 
 def read_steps(rows: Iterable[LedgerStep]) -> tuple[ModelStep | ToolStep, ...]:
     """The steps of a ledger."""
-    return tuple(_MODEL.validate_python(_strict(r)) if r.kind == "model" else _TOOL.validate_python(_strict(r)) for r in rows)
+    return tuple(
+        _MODEL.validate_python(_strict(r)) if r.kind == "model" else _TOOL.validate_python(_strict(r)) for r in rows
+    )
 
 
 def advance(progress: Progress, step: ModelStep | ToolStep) -> Progress:

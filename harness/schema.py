@@ -51,6 +51,6 @@ def create_tables(db: sqlite_utils.Database) -> None:
     )
     db.table("judgements").create(
         {"run": str, "pair": str, "judge": str, "sides": str, "status": str, "facts": str},
-        pk=("run", "pair", "judge", "sides"),
+        pk=("run", "pair", "judge", "sides", "status"),
     )
     db.table("exclusions").create({"run": str, "session": str, "reason": str}, pk=("run", "session", "reason"))

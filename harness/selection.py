@@ -10,9 +10,10 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
+from toolsim.seeds import derive_seed
+
 from harness.pools import normalise_repo
 from harness.store import SessionRow
-from toolsim.seeds import derive_seed
 from toolsim.trajectory import Message, Trajectory, Turn, call_pairs, steps, turns
 
 

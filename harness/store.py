@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -16,11 +17,11 @@ from typing import Any
 
 import sqlite_utils
 import zstandard
+from repos.catalog import KnownRepository
 
 from harness.errors import StoreError
 from harness.pools import pool_of
 from harness.schema import migrations
-from repos.catalog import KnownRepository
 from toolsim.trajectory import JsonObject, Trajectory, call_pairs, dump_trajectory, load_trajectory, turns
 
 _MAX_BODY = 1 << 31
@@ -94,13 +95,15 @@ class Store:
         self.path = path
         self._create = create
         self._database: sqlite_utils.Database | None = None
+        self._lock = threading.RLock()
 
     @property
     def db(self) -> sqlite_utils.Database:
         """The open database, brought to the current schema when first used."""
-        if self._database is None:
-            self._database = self._open()
-        return self._database
+        with self._lock:
+            if self._database is None:
+                self._database = self._open()
+            return self._database
 
     def _open(self) -> sqlite_utils.Database:
         if not self._create and not self.path.exists():
@@ -139,13 +142,14 @@ class Store:
             raise StoreError(f"cannot use the store {self.path}: {error}") from error
 
     def _insert(self, table: str, rows: Iterable[dict[str, Any]], *, ignore: bool = False) -> int:
-        before = self.db.conn.total_changes
-        with self._named(), self.db.atomic():
-            self.db.table(table).insert_all(rows, ignore=ignore)
-        return int(self.db.conn.total_changes - before)
+        with self._lock, self._named():
+            before = self.db.conn.total_changes
+            with self.db.atomic():
+                self.db.table(table).insert_all(rows, ignore=ignore)
+            return int(self.db.conn.total_changes - before)
 
     def _rows(self, sql: str, parameters: Any = ()) -> list[dict[str, Any]]:
-        with self._named():
+        with self._lock, self._named():
             return list(self.db.query(sql, parameters))
 
     # --- sessions -----------------------------------------------------------------------------------------------
@@ -174,7 +178,9 @@ class Store:
         return True
 
     def _free_id(self, wanted: str) -> str:
-        taken = {row["id"] for row in self._rows("select id from sessions where id=? or id like ?||'+%'", (wanted,) * 2)}
+        taken = {
+            row["id"] for row in self._rows("select id from sessions where id=? or id like ?||'+%'", (wanted,) * 2)
+        }
         if wanted not in taken:
             return wanted
         return next(name for n in range(2, len(taken) + 3) if (name := f"{wanted}+{n}") not in taken)
@@ -204,7 +210,9 @@ class Store:
         Raises:
             StoreError: no or several sessions have this id.
         """
-        return load_trajectory(_unpack(self._rows("select body from sessions where id=?", (self.full_id(session),))[0]["body"]))
+        return load_trajectory(
+            _unpack(self._rows("select body from sessions where id=?", (self.full_id(session),))[0]["body"])
+        )
 
     def full_id(self, session: str) -> str:
         """The whole id of a session named by a unique beginning of it.
@@ -231,7 +239,9 @@ class Store:
         with self._named():
             self.db.execute("pragma secure_delete=on")
             with self.db.atomic():
-                self.db.execute("insert or ignore into purged select sha256, id from sessions where id=:id", {"id": full})
+                self.db.execute(
+                    "insert or ignore into purged select sha256, id from sessions where id=:id", {"id": full}
+                )
                 for table, where in (
                     ("judgements", f"pair in {of_pair}"), ("pairs", f"rollout in {of_session}"),
                     ("steps", f"rollout in {of_session}"), ("ends", f"rollout in {of_session}"),
@@ -305,10 +315,7 @@ class Store:
         """
         self._insert(
             "steps",
-            [
-                {"rollout": rollout, "n": s.n, "kind": s.kind, "body": _pack(json.dumps(s.body).encode())}
-                for s in steps
-            ],
+            [{"rollout": rollout, "n": s.n, "kind": s.kind, "body": _pack(json.dumps(s.body).encode())} for s in steps],
         )
 
     def steps(self, rollout: str) -> tuple[LedgerStep, ...]:
@@ -335,7 +342,14 @@ class Store:
     def add_pairs(self, run: str, pairs: Iterable[tuple[str, str | None, str, JsonObject, JsonObject]]) -> int:
         """Keep pairs: (id, rollout, kind, facts for grouping, body). Known ids stay. Returns how many are new."""
         rows = [
-            {"id": i, "run": run, "rollout": r, "kind": k, "facts": json.dumps(f), "body": _pack(json.dumps(b).encode())}
+            {
+                "id": i,
+                "run": run,
+                "rollout": r,
+                "kind": k,
+                "facts": json.dumps(f),
+                "body": _pack(json.dumps(b).encode()),
+            }
             for i, r, k, f, b in pairs
         ]
         return self._insert("pairs", rows, ignore=True)
@@ -354,7 +368,9 @@ class Store:
 
     def judgements(self, run: str) -> tuple[JsonObject, ...]:
         """All answers of judges in a run."""
-        rows = self._rows("select pair, judge, sides, status, facts from judgements where run=? order by pair, judge, sides", (run,))
+        rows = self._rows(
+            "select pair, judge, sides, status, facts from judgements where run=? order by pair, judge, sides", (run,)
+        )
         return tuple({**r, "facts": json.loads(r["facts"])} for r in rows)
 
 

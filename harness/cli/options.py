@@ -32,11 +32,13 @@ calls_option = click.option(
     help="The database of recorded pairs.  [default: calls.db beside the store]",
 )  # fmt: skip
 json_option = click.option("--json", "as_json", is_flag=True, help="Machine-readable output on stdout.")
-budget_options = _stack([
-    click.option("--max-cost", type=float, default=None, help="Stop when model calls have cost this much."),
-    click.option("--max-tokens", type=int, default=None, help="Stop after this many tokens."),
-    click.option("--max-model-calls", type=int, default=None, help="Stop after this many model calls."),
-])
+budget_options = _stack(
+    [
+        click.option("--max-cost", type=float, default=None, help="Stop when model calls have cost this much."),
+        click.option("--max-tokens", type=int, default=None, help="Stop after this many tokens."),
+        click.option("--max-model-calls", type=int, default=None, help="Stop after this many model calls."),
+    ]
+)
 
 
 def calls_beside(store: Path, calls: Path | None) -> Path:

@@ -1,0 +1,110 @@
+"""Many rollouts at once: preparation in threads, concurrency, budget, resume, and one broad catch that records.
+
+A batch knows which rollouts it wants; what has an end in the store is done, what has a ledger goes on from it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import traceback
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
+from harness.ledger import ModelStep, ToolStep, read_steps, write_step
+from harness.resample import Rollout
+from harness.scene import Scene
+from harness.store import End, RolloutRow, Store
+from toolsim.errors import BudgetExceeded
+from toolsim.trajectory import JsonObject
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A scene that may be played, or the reason why the rollout is left out."""
+
+    scene: Scene | None
+    excluded: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a batch did: ends by rollout, rollouts left open, and whether a budget stopped it."""
+
+    ends: tuple[tuple[RolloutRow, End], ...]
+    left_open: tuple[RolloutRow, ...]
+    excluded: tuple[tuple[RolloutRow, str], ...]
+    budget: str | None
+
+
+Prepare = Callable[[RolloutRow], Prepared]
+"""Blocking: runs in a thread."""
+Build = Callable[[RolloutRow, Scene, Callable[[int, ModelStep | ToolStep], None]], Awaitable[Rollout]]
+Notice = Callable[[RolloutRow, str, JsonObject], None]
+"""Told of each event: `started`, `step`, `ended`, `excluded`."""
+
+
+async def run_batch(
+    store: Store, rows: Sequence[RolloutRow], *, prepare: Prepare, build: Build, concurrency: int, notice: Notice
+) -> Outcome:
+    """Play all rollouts that have no end yet, at most `concurrency` at once.
+
+    Raises:
+        StoreError: the store cannot be written; what was written before stays.
+    """
+    batch = _Batch(store, prepare, build, asyncio.Semaphore(concurrency), notice)
+    await asyncio.gather(*(batch.play(row) for row in rows))
+    done = {row.id for row, _ in (*batch.ends, *batch.excluded)}
+    left = tuple(row for row in rows if row.id not in done)
+    return Outcome(tuple(batch.ends), left, tuple(batch.excluded), batch.budget)
+
+
+class _Batch:
+    def __init__(self, store: Store, prepare: Prepare, build: Build, gate: asyncio.Semaphore, notice: Notice) -> None:
+        self.store, self.prepare, self.build, self.gate, self.notice = store, prepare, build, gate, notice
+        self.ends: list[tuple[RolloutRow, End]] = []
+        self.excluded: list[tuple[RolloutRow, str]] = []
+        self.budget: str | None = None
+
+    async def play(self, row: RolloutRow) -> None:
+        async with self.gate:
+            if self.budget is not None:
+                return
+            try:
+                end = await self._play(row)
+            except BudgetExceeded as error:
+                self.budget = str(error)
+                return
+            except Exception as error:  # noqa: BLE001  the one broad catch: recorded with type and place, never scored
+                place = traceback.extract_tb(error.__traceback__)[-1]
+                where = f"{place.name} at line {place.lineno}"
+                end = End(
+                    "failed", "internal", f"{type(error).__name__}: {error} ({where})", {"traceback": _trace(error)}
+                )
+            if end is None:
+                return
+            self.store.end_rollout(row.id, end)
+            self.ends.append((row, end))
+            self.notice(row, "ended", {"status": end.status, "stage": end.stage, "reason": end.reason})
+
+    async def _play(self, row: RolloutRow) -> End | None:
+        prepared = await asyncio.to_thread(self.prepare, row)
+        if prepared.scene is None:
+            reason = prepared.excluded or "no scene"
+            self.excluded.append((row, reason))
+            self.store.add_exclusions(row.run, [(row.session, reason)])
+            self.notice(row, "excluded", {"reason": reason})
+            return None
+        written = read_steps(self.store.steps(row.id))
+        self.notice(row, "started", prepared.scene.facts)
+
+        def write(n: int, step: ModelStep | ToolStep) -> None:
+            self.store.append_steps(row.id, [write_step(n, step)])
+            self.notice(row, "step", {"kind": "model" if isinstance(step, ModelStep) else "tool", "n": n})
+
+        rollout = await self.build(row, prepared.scene, write)
+        end = await rollout.run(written)
+        return End(end.status, end.stage, end.reason, {**end.facts, **prepared.scene.facts})
+
+
+def _trace(error: BaseException) -> str:
+    return "".join(traceback.format_exception(error))[-4000:]

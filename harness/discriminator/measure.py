@@ -1,0 +1,199 @@
+"""A measurement of realism: pairs from a run, a sample of them and planted fakes before a judge, the figures.
+
+Everything is kept as it comes, so a stopped measurement goes on where it was.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+
+from toolsim.seeds import derive_seed
+
+from harness.discriminator.fakes import plant
+from harness.discriminator.judge import ORDERS, Judgement, judge_once
+from harness.discriminator.pairs import Origin, Pair, Sides, call_pairs_of, read_pair, turn_pair
+from harness.discriminator.score import Power, Verdict, WinRate, by, join_orders, power, win_rate
+from harness.discriminator.serialise import Window
+from harness.ledger import fold, read_steps
+from harness.store import RolloutRow, Store
+from toolsim.errors import BudgetExceeded
+from toolsim.modeltypes import Model
+from toolsim.trajectory import effects, model_view, split, turns
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """How to measure: at most `pairs` non-identical pairs and `fakes` planted ones; `kinds` of `call`, `turn`."""
+
+    pairs: int = 100
+    fakes: int = 24
+    kinds: tuple[str, ...] = ("call", "turn")
+    seed: int = 0
+    concurrency: int = 4
+    window: Window = field(default_factory=Window)
+
+
+@dataclass(frozen=True, slots=True)
+class Realism:
+    """The result. `headline` is over judged call or turn pairs; `population` counts all pairs of the run by kind."""
+
+    run: str
+    judge: str | None
+    same_family: bool
+    headline: WinRate
+    cross_model: bool
+    by_rung: tuple[WinRate, ...]
+    by_tool: tuple[WinRate, ...]
+    by_agent: tuple[WinRate, ...]
+    by_pool: tuple[WinRate, ...]
+    power: tuple[Power, ...]
+    population: dict[str, int]
+    invalid: dict[str, int]
+    budget: str | None
+
+
+ASK_AGAIN = frozenset({"EndpointError"})
+"""Kinds of missing answers that a resumed measurement asks for again."""
+
+Notice = Callable[[int, int], None]
+"""Told after each judgement: done, planned."""
+
+
+def make_pairs(store: Store, run: str, window: Window) -> tuple[Pair, ...]:
+    """All pairs of a run, kept in the store: calls with recorded actions, whole turns for candidates of their own."""
+    manifest = store.run(run)["manifest"]
+    config = manifest["config"]
+    pairs: list[tuple[str, str | None, str, dict, dict]] = []
+    for row, end in store.rollouts(run):
+        if config["forcing"] == "none" and (end is None or end.status != "completed"):
+            continue
+        made = _pairs_of(store, row, forcing=config["forcing"], candidate=config["candidate"], window=window)
+        pairs += [(p.id, row.id, p.kind, p.facts(), p.body()) for p in made]
+    store.add_pairs(run, pairs)
+    return tuple(read_pair(facts, body) for _, _, kind, facts, body in store.pairs(run) if not kind.startswith("fake:"))
+
+
+def _pairs_of(store: Store, row: RolloutRow, *, forcing: str, candidate: str, window: Window) -> Sequence[Pair]:
+    steps = read_steps(store.steps(row.id))
+    if not steps:
+        return ()
+    trajectory = store.trajectory(row.session)
+    prefix, reference = split(trajectory, turns(trajectory)[row.turn], row.step)
+    same = forcing != "none" or candidate.split("@")[0] == trajectory.session.model
+    origin = Origin(row.session, row.lineage, row.repo, row.agent, row.pool, same_model=same)
+    view = model_view(prefix.items)
+    if forcing != "none":
+        return call_pairs_of(origin, view, steps, window)
+    return (turn_pair(origin, view, effects(reference.items), fold(steps).messages, window),)
+
+
+def draw(pairs: Iterable[Pair], count: int, seed: int) -> tuple[Pair, ...]:
+    """A seeded sample of the non-identical pairs, in rounds over lineages so that clusters count alike."""
+    groups: dict[str, list[Pair]] = defaultdict(list)
+    for pair in sorted(pairs, key=lambda p: derive_seed(seed, "pair", p.id)):
+        if not pair.identical:
+            groups[pair.origin.lineage].append(pair)
+    order = sorted(groups, key=lambda name: derive_seed(seed, "lineage", name))
+    rounds = max((len(g) for g in groups.values()), default=0)
+    drawn = [groups[name][n] for n in range(rounds) for name in order if n < len(groups[name])]
+    return tuple(drawn[:count])
+
+
+async def discriminate(
+    store: Store,
+    run: str,
+    judge: Model | None,
+    measure: Measure,
+    notice: Notice,
+    *,
+    simulator_family: str | None = None,
+) -> Realism:
+    """Judge a run. Without a judge only identical pairs are counted."""
+    every = [p for p in make_pairs(store, run, measure.window) if p.kind in measure.kinds]
+    sample = draw(every, measure.pairs, measure.seed)
+    fakes = plant([p for p in every if p.kind == "call"] or every, measure.fakes, measure.seed)
+    store.add_pairs(run, [(p.id, None, p.kind, p.facts(), p.body()) for p in fakes])
+    budget = None
+    if judge is not None:
+        budget = await _judge_all(store, run, judge, (*fakes, *sample), measure, notice)
+    return _realism(store, run, judge, every, sample, fakes, budget, simulator_family)
+
+
+async def _judge_all(
+    store: Store, run: str, judge: Model, pairs: Sequence[Pair], measure: Measure, notice: Notice
+) -> str | None:
+    known = {
+        (j["pair"], j["sides"])
+        for j in store.judgements(run)
+        if j["judge"] == judge.name and j["status"] not in ASK_AGAIN
+    }
+    todo = [(pair, sides) for pair in pairs for sides in ORDERS if (pair.id, sides) not in known]
+    gate = asyncio.Semaphore(measure.concurrency)
+    done = 0
+    stopped: list[str] = []
+
+    async def one(pair: Pair, sides: Sides) -> None:
+        nonlocal done
+        async with gate:
+            if stopped:
+                return
+            try:
+                answer = await judge_once(judge, pair, sides, window=measure.window, seed=measure.seed)
+            except BudgetExceeded as error:
+                stopped.append(str(error))
+                return
+        if isinstance(answer, Judgement):
+            facts = {
+                "simulated_taken": answer.simulated_taken, "probability": answer.probability, "reason": answer.reason,
+                "prompt": answer.prompt_hash, "tokens": answer.tokens, "cost": answer.cost,
+            }  # fmt: skip
+            store.add_judgement(run, pair.id, judge.name, sides, "valid", facts)
+        else:
+            store.add_judgement(run, pair.id, judge.name, sides, answer.kind, {"reason": answer.reason})
+        done += 1
+        notice(done, len(todo))
+
+    await asyncio.gather(*(one(pair, sides) for pair, sides in todo))
+    return stopped[0] if stopped else None
+
+
+def _realism(
+    store: Store,
+    run: str,
+    judge: Model | None,
+    every: Sequence[Pair],
+    sample: Sequence[Pair],
+    fakes: Sequence[Pair],
+    budget: str | None,
+    simulator_family: str | None,
+) -> Realism:
+    name = judge.name if judge is not None else None
+    rows = [j for j in store.judgements(run) if j["judge"] == name]
+    taken = {(j["pair"], j["sides"]): j["facts"]["simulated_taken"] for j in rows if j["status"] == "valid"}
+    invalid: dict[str, int] = defaultdict(int)
+    for row in rows:
+        if row["status"] != "valid" and (row["pair"], row["sides"]) not in taken:
+            invalid[row["status"]] += 1
+    verdicts: dict[str, Verdict] = {v.pair.id: v for v in join_orders({p.id: p for p in (*sample, *fakes)}, taken)}
+    judged = [*sample, *(p for p in every if p.identical)]
+    population: dict[str, int] = defaultdict(int)
+    for pair in every:
+        population[f"{pair.kind}, {'identical' if pair.identical else 'different'}"] += 1
+    return Realism(
+        run=run,
+        judge=name,
+        same_family=judge is not None and judge.family == simulator_family,
+        headline=win_rate("all", judged, verdicts),
+        cross_model=any(not p.origin.same_model for p in sample),
+        by_rung=by(judged, verdicts, "rung"),
+        by_tool=by(judged, verdicts, "tool"),
+        by_agent=by(judged, verdicts, "agent"),
+        by_pool=by(judged, verdicts, "pool"),
+        power=power(verdicts[p.id] for p in fakes if p.id in verdicts),
+        population=dict(population),
+        invalid=dict(invalid),
+        budget=budget,
+    )

@@ -1,0 +1,108 @@
+"""From judgements to win rates: both orders joined, invalid items dropped, power on planted fakes beside. Pure."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from harness.discriminator.pairs import Pair
+from harness.estimates import Estimate, clopper_pearson_lower, clustered_share
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Both orders of one pair: `win` is 1 if the simulated side passed for real twice, ½ after a flip, 0 if never."""
+
+    pair: Pair
+    win: float
+
+    @property
+    def flipped(self) -> bool:
+        """Whether the two orders disagree (the judge follows the position)."""
+        return self.win == 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class WinRate:
+    """A win rate with what must be read beside it. 50 % is chance.
+
+    `estimate` is over valid, non-identical pairs, clustered by lineage (`None`: there are none). `if_lost` and
+    `if_won` bound it for the case that all dropped pairs were 0 or all 1.
+    """
+
+    label: str
+    estimate: Estimate | None
+    identical: int
+    dropped: int
+    flips: int
+    if_lost: float | None
+    if_won: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Power:
+    """How often the judge catches planted fakes: share caught in both orders, its exact lower 95 % bound.
+
+    `fake_win_rate` is the win rate that the fakes got: about the lowest that this judge can show.
+    """
+
+    label: str
+    caught: int
+    n: int
+    lower: float
+    fake_win_rate: float
+    flips: int
+
+
+def join_orders(pairs: Mapping[str, Pair], taken: Mapping[tuple[str, str], bool]) -> tuple[Verdict, ...]:
+    """Verdicts of the pairs for which both orders have a valid answer."""
+    verdicts: list[Verdict] = []
+    for name, pair in pairs.items():
+        answers = [taken.get((name, sides)) for sides in ("rs", "sr")]
+        if None not in answers:
+            verdicts.append(Verdict(pair, sum(bool(a) for a in answers) / 2))
+    return tuple(verdicts)
+
+
+def win_rate(label: str, pairs: Iterable[Pair], verdicts: Mapping[str, Verdict]) -> WinRate:
+    """The win rate of a group of pairs."""
+    group = list(pairs)
+    differing = [p for p in group if not p.identical]
+    valid = [verdicts[p.id] for p in differing if p.id in verdicts]
+    dropped = len(differing) - len(valid)
+    wins = sum(v.win for v in valid)
+    total = len(differing)
+    return WinRate(
+        label,
+        clustered_share([v.win for v in valid], [v.pair.origin.lineage for v in valid]),
+        identical=len(group) - len(differing),
+        dropped=dropped,
+        flips=sum(v.flipped for v in valid),
+        if_lost=wins / total if total else None,
+        if_won=(wins + dropped) / total if total else None,
+    )
+
+
+def by(pairs: Sequence[Pair], verdicts: Mapping[str, Verdict], name: str) -> tuple[WinRate, ...]:
+    """Win rates by a field of the origin (`rung`, `tool`, `agent`, `pool`, `repo`), largest group first."""
+    groups: dict[str, list[Pair]] = defaultdict(list)
+    for pair in pairs:
+        groups[str(getattr(pair.origin, name) or "-")].append(pair)
+    ordered = sorted(groups.items(), key=lambda item: (-len(item[1]), item[0]))
+    return tuple(win_rate(label, group, verdicts) for label, group in ordered)
+
+
+def power(verdicts: Iterable[Verdict]) -> tuple[Power, ...]:
+    """The judge's power on planted fakes: over all of them first, then by kind."""
+    groups: dict[str, list[Verdict]] = defaultdict(list)
+    for verdict in verdicts:
+        groups["all fakes"].append(verdict)
+        groups[verdict.pair.kind.removeprefix("fake:")].append(verdict)
+    powers = []
+    for label, group in groups.items():
+        caught = sum(v.win == 0 for v in group)
+        mean = sum(v.win for v in group) / len(group)
+        lower = clopper_pearson_lower(caught, len(group))
+        powers.append(Power(label, caught, len(group), lower, mean, sum(v.flipped for v in group)))
+    return tuple(powers)

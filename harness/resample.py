@@ -1,0 +1,165 @@
+"""One rollout: a scene, a candidate and a simulator, from the first open step to its end.
+
+Ends `completed` with what stopped it, or `failed` at a stage. A budget that runs out leaves it open, to go on later.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from toolsim.rebuild import take_in
+from toolsim.simulator import Answer, ToolSimulator
+
+from harness.candidate import Candidate
+from harness.graph import Seat, play
+from harness.ledger import ModelStep, Progress, Spent, ToolStep, fold
+from harness.scene import Scene
+from harness.store import End
+from toolsim.errors import BudgetExceeded, ModelError, ShellError, SimulationFailed, ToolsimError
+from toolsim.modeltypes import ModelReply
+from toolsim.trajectory import CallPair, ToolCall, ToolResult, call_pairs
+from toolsim.world import World
+
+Forcing = Literal["none", "free", "teacher"]
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What ends a rollout early: agent messages, tokens, cost and wall time in seconds; `None` is no limit."""
+
+    steps: int | None = 40
+    tokens: int | None = None
+    cost: float | None = None
+    seconds: float | None = None
+
+
+@dataclass(slots=True)
+class Rollout:
+    """One rollout in play.
+
+    `forcing` is `none` for a candidate of its own; with recorded actions `free` lets the simulated results stand,
+    `teacher` takes the record in after each answer. In both of these a call that cannot be answered is counted and
+    the record is taken in, since the actions that follow were made on it.
+    """
+
+    scene: Scene
+    candidate: Candidate
+    simulator: ToolSimulator
+    write: Callable[[int, ModelStep | ToolStep], None]
+    limits: Limits = Limits()
+    forcing: Forcing = "none"
+    seed: int = 0
+    world: World = field(init=False)
+    _recorded: Mapping[str, CallPair] = field(init=False)
+    _started: float = field(init=False, default=0.0)
+
+    def __post_init__(self) -> None:
+        self.world = self.scene.rebuilt.world.fork()
+        self._recorded = {pair.call.id: pair for pair in call_pairs(self.scene.reference.items)}
+
+    async def run(self, written: Sequence[ModelStep | ToolStep] = ()) -> End:
+        """Go on after the steps already `written`, to the end.
+
+        Raises:
+            BudgetExceeded: the rollout stays open; what was done is written.
+        """
+        self._started = time.monotonic()
+        for step in written:
+            if isinstance(step, ToolStep):
+                self._apply(step)
+        seat = Seat(act=self._act, answer=self._answer, write=self.write, limit=self._limit)
+        try:
+            progress = await play(seat, fold(written))
+        except BudgetExceeded:
+            raise
+        except ToolsimError as error:
+            return End("failed", _stage(error), f"{type(error).__name__}: {error}")
+        return End("completed", None, progress.stop, {"steps": progress.steps})
+
+    async def _act(self, progress: Progress) -> ModelStep:
+        return await self.candidate.act(self.scene.view, progress.messages, seed=self.seed)
+
+    async def _answer(self, call: ToolCall, progress: Progress) -> ToolStep:
+        recorded = self._recorded.get(call.id) if self.forcing != "none" else None
+        truth = None if recorded is None else recorded.result
+        begin = time.monotonic()
+        try:
+            answer = await self.simulator.respond(call, self.world, (*self.scene.view, *progress.messages))
+        except SimulationFailed as error:
+            if truth is None:
+                raise
+            step = self._unanswered(call, truth, error)
+        else:
+            step = self._answered(call, truth, answer, time.monotonic() - begin)
+        self._apply(step)
+        return step
+
+    def _answered(self, call: ToolCall, truth: ToolResult | None, answer: Answer, seconds: float) -> ToolStep:
+        forced = truth if self.forcing == "teacher" else None
+        return ToolStep(
+            call=call,
+            shown=forced or answer.result,
+            answer=answer.result,
+            rung=answer.rung,
+            mutations=self._record(call, forced) if forced else answer.mutations,
+            evidence=answer.evidence,
+            spent=_spent(answer),
+            recorded=truth,
+            seconds=seconds,
+        )
+
+    def _unanswered(self, call: ToolCall, truth: ToolResult, error: SimulationFailed) -> ToolStep:
+        return ToolStep(
+            call=call,
+            shown=truth,
+            answer=None,
+            rung=None,
+            mutations=self._record(call, truth),
+            failure=(error.stage, error.reason),
+            recorded=truth,
+        )
+
+    def _record(self, call: ToolCall, truth: ToolResult) -> tuple:
+        return take_in(self.world, self.scene.scaffold, call, truth)
+
+    def _apply(self, step: ToolStep) -> None:
+        for mutation in step.mutations:
+            self.world.apply(mutation)
+
+    def _limit(self, progress: Progress) -> str | None:
+        limits, spent = self.limits, progress.spent
+        if limits.steps is not None and progress.agent_messages >= limits.steps:
+            return "limit: steps"
+        if limits.tokens is not None and spent.prompt_tokens + spent.completion_tokens >= limits.tokens:
+            return "limit: tokens"
+        if limits.cost is not None and (spent.cost or 0.0) >= limits.cost:
+            return "limit: cost"
+        if limits.seconds is not None and time.monotonic() - self._started >= limits.seconds:
+            return "limit: wall time"
+        return None
+
+
+def spent_by(reply: ModelReply) -> Spent:
+    """What one model reply used."""
+    usage = reply.usage
+    return Spent(
+        reply.attempts, usage.prompt_tokens, usage.cached_tokens, usage.completion_tokens, reply.cost, reply.seconds
+    )
+
+
+def _spent(answer: Answer) -> Spent:
+    if answer.usage is None:
+        return Spent(answer.model_calls)
+    usage = answer.usage
+    return Spent(answer.model_calls, usage.prompt_tokens, usage.cached_tokens, usage.completion_tokens, answer.cost)
+
+
+def _stage(error: ToolsimError) -> str:
+    if isinstance(error, SimulationFailed):
+        return error.stage
+    if isinstance(error, ShellError):
+        return "shell"
+    return "candidate" if isinstance(error, ModelError) else "simulator"

@@ -1,0 +1,102 @@
+"""One prefix made ready to be played: its scaffold, repository, world, tools and system prompt, with what is stated of each.
+
+Blocking work (git, parsing) stands here; callers put it into a thread. Nothing of the reference enters the world.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from repos.catalog import KnownRepository
+from repos.snapshot import Snapshot, open_snapshot
+from toolsim.rebuild import Rebuilt, rebuild
+
+from harness.repositories import Base, locate
+from harness.selection import Cut
+from harness.tooldefs import infer_tools
+from toolsim.scaffolds import scaffold_for
+from toolsim.scaffolds.base import Scaffold
+from toolsim.trajectory import (
+    JsonObject,
+    Message,
+    Prefix,
+    Reference,
+    ToolDefinition,
+    Trajectory,
+    effects,
+    model_view,
+    split,
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """What a rollout starts from. `facts` states how each part was come by, for the record of the rollout."""
+
+    prefix: Prefix
+    reference: Reference
+    scaffold: Scaffold
+    rebuilt: Rebuilt
+    base: Base | None
+    tools: tuple[ToolDefinition, ...]
+    view: tuple[Message, ...]
+    system_prompt: str | None
+    facts: JsonObject
+
+
+def set_scene(
+    trajectory: Trajectory,
+    cut: Cut,
+    known: Sequence[KnownRepository],
+    *,
+    use_repository: bool = True,
+    system_prompt: str | None = None,
+) -> Scene:
+    """Cut the trajectory and rebuild the world that the prefix leaves.
+
+    Raises:
+        RepositoryError: the repository that the session belongs to cannot be read.
+    """
+    prefix, reference = split(trajectory, cut.turn, cut.step)
+    scaffold = scaffold_for(trajectory.session.agent)
+    base = locate(prefix, known) if use_repository else None
+    snapshot: Snapshot | None = open_snapshot(Path(base.repository.git_dir), base.commit) if base else None
+    rebuilt = rebuild(prefix, scaffold, snapshot=snapshot, root=base.root if base else None)
+    tools, tools_from = _tools(trajectory, prefix, scaffold, rebuilt)
+    prompt, prompt_from = _system_prompt(prefix, system_prompt)
+    facts: JsonObject = {
+        "base": None if base is None else {
+            "repository": base.repository.name, "commit": base.commit, "how": base.how,
+            "agreed": base.agreed, "compared": base.compared,
+        },
+        "tools_from": tools_from,
+        "system_prompt": prompt_from,
+        "drift": rebuilt.facts(),
+        "as_of": prefix.as_of,
+    }  # fmt: skip
+    return Scene(prefix, reference, scaffold, rebuilt, base, tools, model_view(prefix.items), prompt, facts)
+
+
+def _tools(
+    trajectory: Trajectory, prefix: Prefix, scaffold: Scaffold, rebuilt: Rebuilt
+) -> tuple[tuple[ToolDefinition, ...], str]:
+    if trajectory.session.tools:
+        return trajectory.session.tools, "recorded"
+    known = scaffold.tools(rebuilt.world.profile)
+    seen = infer_tools(effects(prefix.items))
+    extra = tuple(tool for tool in seen if tool.name not in {k.name for k in known})
+    if known:
+        return (*known, *extra), "scaffold"
+    return seen, "calls seen"
+
+
+def _system_prompt(prefix: Prefix, supplied: str | None) -> tuple[str | None, str]:
+    if supplied is not None:
+        return supplied, "supplied"
+    if prefix.session.system_prompt:
+        return prefix.session.system_prompt, "recorded"
+    if any(m.role == "system" for m in model_view(prefix.items)):
+        return None, "recorded in the messages"
+    return None, "missing"
