@@ -212,11 +212,12 @@ class Listing:
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """One line found by a search; `line` is 1-based."""
+    """One line found by a search; `line` is 1-based. `context` marks a line shown only because it is near a hit."""
 
     path: str
     line: int
     text: str
+    context: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -320,10 +321,17 @@ class MakeDirectory:
 
 @dataclass(frozen=True, slots=True)
 class Blur:
-    """What matches (a path, or everything below one ending in `/`) may have changed: it is unknown from here on."""
+    """What matches (a path, or everything below one ending in `/`) may have changed: it is unknown from here on.
+
+    `scope` narrows what may have changed: `all` (which files there are too), `content` (the files stay, their content
+    may not), `edited` (only the content of files that differ from the commit: a project's own formatter leaves
+    committed files alone). `suffixes` narrows it to files whose names end so (not with scope `all`).
+    """
 
     path: str
     reason: str
+    scope: Literal["all", "content", "edited"] = "all"
+    suffixes: tuple[str, ...] = ()
     type: Literal["blur"] = "blur"
 
 

@@ -1,0 +1,381 @@
+"""The files of a world: a snapshot below a root, and marks for what a session did, showed or made uncertain.
+
+A mark stands on a path or on a tree and carries a serial number; the latest that covers a path decides. So removing
+or blurring a tree costs one mark, whatever its size, and a fork copies two small tables. All paths are canonical
+(`toolsim.paths`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+from repos.errors import MissingObject
+from toolsim import paths
+from toolsim.actions import Blur
+from toolsim.ignored import IgnoreRules
+
+if TYPE_CHECKING:
+    from repos.snapshot import Snapshot
+
+Kind: TypeAlias = Literal["file", "dir", "absent", "unknown"]
+State: TypeAlias = Literal["content", "file", "dir", "absent", "unknown", "veiled"]
+
+
+@dataclass(frozen=True, slots=True)
+class Absent:
+    """There is no such file."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unseen:
+    """The world cannot say; `reason` is for evidence."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """The names in a directory as far as known; `complete` is false where untracked entries may stand beside them.
+
+    Only a directory that the session made, or whose tree it removed before, is complete.
+    """
+
+    names: tuple[str, ...]
+    complete: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Overlay:
+    """How the files differ from the snapshot: new contents (`None` is absent), what is unknown (trees end in `/`),
+    and directories made. Keys are canonical paths."""
+
+    changed: Mapping[str, bytes | None]
+    unknown: frozenset[str]
+    directories: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """What happened to a path (or, as a tree mark, to all below it). `veiled` is a content that may have changed."""
+
+    serial: int
+    state: State
+    content: bytes | None = None
+    mode: int = 0o100644
+    reason: str = ""
+    suffixes: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class Files:
+    """The layered files. `serial` counts changes; the caller raises it before each."""
+
+    snapshot: Snapshot | None
+    root: str
+    rules: IgnoreRules | None = None
+    marks: dict[str, Mark] = field(default_factory=dict)
+    trees: dict[str, tuple[Mark, ...]] = field(default_factory=dict)
+    serial: int = 0
+
+    def fork(self) -> Files:
+        """An independent copy; contents, snapshot and ignore rules are shared."""
+        return Files(self.snapshot, self.root, self.rules, dict(self.marks), dict(self.trees), self.serial)
+
+    # --- asking -----------------------------------------------------------------------------------------------------
+
+    def kind(self, key: str) -> Kind:
+        """What stands at the path."""
+        mark = self.decisive(key)
+        if mark is not None:
+            kinds: dict[State, Kind] = {"content": "file", "file": "file", "dir": "dir", "absent": "absent"}
+            return kinds.get(mark.state, "unknown")
+        rel = paths.relative(key, self.root)
+        if rel is None:
+            return "dir" if paths.relative(self.root, key) is not None else "unknown"
+        if rel == "":
+            return "dir"
+        if self.snapshot is None:
+            return "unknown"
+        kind = self.snapshot.kind(rel)
+        if kind in ("file", "symlink"):
+            return "file" if kind == "file" else self._link_kind(key)
+        if kind is not None:
+            return "dir"
+        return "unknown" if self._inside_submodule(rel) or self._may_be_untracked(rel) else "absent"
+
+    def mode(self, key: str) -> int:
+        """The git mode of a known file; 0o100644 where nothing says otherwise."""
+        mark = self.decisive(key)
+        if mark is not None and mark.state == "content":
+            return mark.mode
+        rel = paths.relative(key, self.root)
+        entry = self.snapshot.manifest.get(rel) if self.snapshot is not None and rel else None
+        return 0o100644 if entry is None else entry.mode
+
+    def read(self, key: str) -> bytes | Absent | Unseen:
+        """The file's bytes. A directory is `Unseen`: ask `kind` first."""
+        kind = self.kind(key)
+        if kind != "file":
+            return Absent() if kind == "absent" else Unseen("a directory" if kind == "dir" else self.why(key))
+        mark, veil = self.decisive(key), self.veil(key)
+        if veil is not None and veil.serial > (0 if mark is None else mark.serial):
+            return Unseen(veil.reason)
+        if mark is not None and mark.state in ("content", "file"):
+            return mark.content if mark.content is not None else Unseen(mark.reason)
+        return self.tracked(key)
+
+    def listing(self, key: str) -> Names | Absent | Unseen:
+        """The names in a directory, sorted by code point. A file is `Unseen`: ask `kind` first."""
+        kind = self.kind(key)
+        if kind != "dir":
+            return Absent() if kind == "absent" else Unseen("a file" if kind == "file" else self.why(key))
+        tree = self._tree(key)
+        if tree is not None and tree.state == "unknown":
+            return Unseen(tree.reason)
+        names = {name for name in self._marked_names(key) if self.kind(paths.join(key, name)) in ("file", "dir")}
+        rel = paths.relative(key, self.root)
+        if self.snapshot is not None and rel is not None and tree is None:
+            touched = self._touched(key)
+            tracked = self.snapshot.listdir(rel) if self.snapshot.kind(rel) == "dir" else ()
+            names.update(n for n in tracked if not touched or self.kind(paths.join(key, n)) in ("file", "dir"))
+        return Names(tuple(sorted(names)), tree is not None and not self._blurred_below(key))
+
+    def files_under(self, key: str) -> tuple[str, ...] | Unseen:
+        """All known files below a directory (or the file itself), sorted.
+
+        `Unseen` where a tree above, at or below may have changed in an unknown way. Untracked files that nobody
+        showed are not among them.
+        """
+        kind = self.kind(key)
+        if kind == "unknown" or self._blurred_below(key):
+            return Unseen(self.why(key))
+        if kind != "dir":
+            return (key,) if kind == "file" else ()
+        tree = self._tree(key)
+        if tree is not None and tree.state == "unknown":
+            return Unseen(tree.reason)
+        below = key.rstrip("/") + "/"
+        found = {p for p in self.marks if p.startswith(below) and self.kind(p) == "file"}
+        tracked = self.tracked_below(key)
+        found.update(tracked if not self._touched(key) else (p for p in tracked if self.kind(p) == "file"))
+        return tuple(sorted(found))
+
+    def last_change(self, key: str) -> int:
+        """The serial of the last event that did or may have changed the file; 0 since the snapshot."""
+        mark, veil = self.decisive(key), self.veil(key)
+        return max(0 if mark is None else mark.serial, 0 if veil is None else veil.serial)
+
+    def overlay(self) -> Overlay:
+        """The difference from the snapshot, expanded to files."""
+        changed: dict[str, bytes | None] = {}
+        unknown: set[str] = set()
+        directories: set[str] = set()
+        for tree, marks in self.trees.items():
+            if any(m.state == "unknown" or (m.state == "veiled" and not m.suffixes) for m in marks):
+                unknown.add(tree.rstrip("/") + "/")
+            elif any(m.state == "veiled" for m in marks):
+                unknown.update(p for p in self.tracked_below(tree) if self.veil(p) is not None)
+            changed.update({p: None for p in self.tracked_below(tree) if self.kind(p) == "absent"})
+        for key in self.marks:
+            kind = self.kind(key)
+            if kind == "dir":
+                directories.add(key)
+            elif kind == "absent":
+                changed[key] = None
+            else:
+                content = self.read(key)
+                if isinstance(content, bytes):
+                    changed[key] = content
+                else:
+                    unknown.add(key)
+        return Overlay(changed, frozenset(unknown), frozenset(directories))
+
+    # --- changing: `serial` must have been raised before ------------------------------------------------------------
+
+    def put(self, key: str, mark: Mark) -> None:
+        """Set what stands at a path; the directories above it then exist."""
+        for above in paths.ancestors(key):
+            if self.kind(above) == "dir":
+                break
+            self.marks[above] = Mark(mark.serial, "dir")
+        self.marks[key] = mark
+
+    def make_directory(self, key: str) -> None:
+        """The directory exists; where there was none it is empty."""
+        kind = self.kind(key)
+        if kind == "dir":
+            return
+        if kind == "absent":
+            self.trees[key] = (Mark(self.serial, "absent"),)
+        self.put(key, Mark(self.serial, "dir"))
+
+    def remove(self, key: str) -> None:
+        """The file or tree is gone."""
+        self._forget_below(key)
+        self.marks[key] = Mark(self.serial, "absent")
+        self.trees[key] = (Mark(self.serial, "absent"),)
+
+    def move(self, key: str, target: str) -> None:
+        """What stood at `key` stands at `target`; an unknown source leaves an unknown target."""
+        kind, files = self.kind(key), self.files_under(key)
+        moved: list[tuple[str, Mark]] = []
+        for path in files if isinstance(files, tuple) else ():
+            content = self.read(path)
+            seen = content if isinstance(content, bytes) else None
+            state: State = "file" if seen is None else "content"
+            moved.append((path[len(key) :], Mark(self.serial + 1, state, seen, self.mode(path), "moved unseen")))
+        self.remove(key)
+        self.serial += 1
+        if isinstance(files, Unseen) or kind in ("unknown", "absent"):
+            self.put(target, Mark(self.serial, "unknown", reason="moved from an unknown path"))
+        elif kind == "dir":
+            self.make_directory(target)
+        for tail, mark in moved:
+            self.put(target + tail, mark)
+
+    def blur(self, blur: Blur, key: str) -> None:
+        """What `blur` covers is unknown from here on; `key` is its path in canonical form."""
+        tree = blur.path.endswith(("/", "\\"))
+        if blur.scope == "edited":
+            for path, mark in list(self.marks.items()):
+                inside = path == key or (tree and paths.relative(path, key) is not None)
+                if inside and mark.state == "content" and path.endswith(blur.suffixes or ("",)) and self._differs(path):
+                    self.marks[path] = Mark(self.serial, "file", None, mark.mode, blur.reason)
+        elif not tree and blur.scope == "all":
+            self.marks[key] = Mark(self.serial, "unknown", reason=blur.reason)
+        elif not tree:
+            if self.kind(key) in ("file", "unknown"):
+                self.put(key, Mark(self.serial, "file", None, self.mode(key), blur.reason))
+        elif blur.scope == "all":
+            self._forget_below(key)
+            self.trees[key] = (Mark(self.serial, "unknown", reason=blur.reason),)
+        else:
+            mark = Mark(self.serial, "veiled", reason=blur.reason, suffixes=blur.suffixes)
+            kept = tuple(m for m in self.trees.get(key, ()) if m.suffixes != mark.suffixes or m.state != "veiled")
+            self.trees[key] = (*kept, mark)
+
+    def _forget_below(self, key: str) -> None:
+        below = key.rstrip("/") + "/"
+        for path in [p for p in self.marks if p.startswith(below)]:
+            del self.marks[path]
+        for path in [p for p in self.trees if p == key or p.startswith(below)]:
+            del self.trees[path]
+
+    # --- layers -----------------------------------------------------------------------------------------------------
+
+    def decisive(self, key: str) -> Mark | None:
+        """The latest mark that says what stands at the path."""
+        mark, tree = self.marks.get(key), self._tree(paths.parent(key)) if key != "/" else None
+        return tree if tree is not None and (mark is None or tree.serial > mark.serial) else mark
+
+    def veil(self, key: str) -> Mark | None:
+        """The latest event that may have changed the content of the file, if it is one of a whole tree."""
+        return self._latest(key, lambda m: m.state == "veiled" and key.endswith(m.suffixes or ("",)))
+
+    def _tree(self, key: str) -> Mark | None:
+        """The latest event that decides what is below a directory as a whole."""
+        return self._latest(key, lambda m: m.state != "veiled")
+
+    def _latest(self, key: str, wanted: Callable[[Mark], bool]) -> Mark | None:
+        if not self.trees:
+            return None
+        places = (key, *paths.ancestors(key))
+        found = [mark for place in places for mark in self.trees.get(place, ()) if wanted(mark)]
+        return max(found, key=lambda m: m.serial, default=None)
+
+    def tracked(self, key: str) -> bytes | Absent | Unseen:
+        """What the snapshot alone has at the path."""
+        rel = paths.relative(key, self.root)
+        if self.snapshot is None or rel is None:
+            return Unseen("nothing showed it")
+        kind = self.snapshot.kind(rel)
+        if kind is None:
+            return Absent()
+        try:
+            content = self.snapshot.read(rel)
+        except (MissingObject, KeyError):
+            return Unseen("the repository lacks the blob")
+        if kind == "symlink":
+            target = paths.canonical(content.decode("utf-8", "surrogateescape"), paths.parent(key))
+            return self.tracked(target) if self._link_kind(key) == "file" else Unseen("a link")
+        return content
+
+    def tracked_below(self, key: str) -> list[str]:
+        """The snapshot's files below a directory, whatever happened to them since."""
+        rel = paths.relative(key, self.root)
+        if self.snapshot is None:
+            return []
+        if rel is None:
+            return self.tracked_below(self.root) if paths.relative(self.root, key) is not None else []
+        return [paths.join(self.root, path) for path in self.snapshot.under(rel)]
+
+    def touched(self, key: str) -> bool:
+        """Whether anything at, above or below the path may differ from the snapshot."""
+        return key in self.marks or self._touched(key)
+
+    def _touched(self, key: str) -> bool:
+        below = key.rstrip("/") + "/"
+        if self.trees and any(place in self.trees for place in (key, *paths.ancestors(key))):
+            return True
+        return any(p.startswith(below) for p in self.trees) or any(p.startswith(below) for p in self.marks)
+
+    def _blurred_below(self, key: str) -> bool:
+        """Whether what files there are below the directory is unknown in some place."""
+        below = key.rstrip("/") + "/"
+        if any(
+            p.startswith(below) and m.state == "unknown" and self.kind(p) == "unknown" for p, m in self.marks.items()
+        ):
+            return True
+        return any(p.startswith(below) and any(m.state == "unknown" for m in ms) for p, ms in self.trees.items())
+
+    def _link_kind(self, key: str) -> Kind:
+        """The kind of what a tracked symbolic link points to, one step and inside the repository; else unknown."""
+        rel = paths.relative(key, self.root)
+        if self.snapshot is None or rel is None:
+            return "unknown"
+        try:
+            text = self.snapshot.read(rel).decode("utf-8", "surrogateescape")
+        except (MissingObject, KeyError):
+            return "unknown"
+        target = paths.relative(paths.canonical(text, paths.parent(key)), self.root)
+        return "file" if target and self.snapshot.kind(target) == "file" else "unknown"
+
+    def _marked_names(self, key: str) -> set[str]:
+        below = key.rstrip("/") + "/"
+        return {path[len(below) :].partition("/")[0] for path in self.marks if path.startswith(below)}
+
+    def _differs(self, key: str) -> bool:
+        return self.marks[key].content != self.tracked(key)
+
+    def _inside_submodule(self, rel: str) -> bool:
+        parts = rel.split("/")
+        heads = ("/".join(parts[:n]) for n in range(1, len(parts)))
+        return self.snapshot is not None and any(self.snapshot.kind(h) in ("submodule", "symlink") for h in heads)
+
+    def _may_be_untracked(self, rel: str) -> bool:
+        return self.rules is None or self.rules.may_hold_untracked(rel)
+
+    def why(self, key: str) -> str:
+        """Why the path is unknown."""
+        mark = self.decisive(key)
+        if mark is not None and mark.reason:
+            return mark.reason
+        if paths.relative(key, self.root) is None:
+            return "outside of the repository"
+        return "no snapshot" if self.snapshot is None else "may be untracked"
+
+
+def ignore_rules(snapshot: Snapshot | None) -> IgnoreRules | None:
+    """The ignore rules of a snapshot's tree."""
+    if snapshot is None:
+        return None
+
+    def text(path: str) -> str | None:
+        try:
+            return snapshot.read(path).decode("utf-8", "replace")
+        except (MissingObject, KeyError):
+            return None
+
+    return IgnoreRules((p for p in snapshot.manifest if p.rpartition("/")[2] == ".gitignore"), text)
