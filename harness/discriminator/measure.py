@@ -6,7 +6,7 @@ Everything is kept as it comes, so a stopped measurement goes on where it was.
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
@@ -111,15 +111,45 @@ async def discriminate(
     *,
     simulator_family: str | None = None,
 ) -> Realism:
-    """Judge a run. Without a judge only identical pairs are counted."""
+    """Judge a run. Without a judge pairs are only counted."""
     every = [p for p in make_pairs(store, run, measure.window) if p.kind in measure.kinds]
-    sample = draw(every, measure.pairs, measure.seed)
-    fakes = plant([p for p in every if p.kind == "call"] or every, measure.fakes, measure.seed)
-    store.add_pairs(run, [(p.id, None, p.kind, p.facts(), p.body()) for p in fakes])
     budget = None
     if judge is not None:
+        sample = draw(every, measure.pairs, measure.seed)
+        fakes = plant([p for p in every if p.kind == "call"] or every, measure.fakes, measure.seed)
+        store.add_pairs(run, [(p.id, None, p.kind, p.facts(), p.body()) for p in fakes])
         budget = await _judge_all(store, run, judge, (*fakes, *sample), measure, notice)
-    return _realism(store, run, judge, every, sample, fakes, budget, simulator_family)
+    same_family = judge is not None and judge.family == simulator_family
+    return realism_of(store, run, judge.name if judge else None, same_family=same_family, budget=budget)
+
+
+def realism_of(
+    store: Store, run: str, judge: str | None, *, same_family: bool = False, budget: str | None = None
+) -> Realism:
+    """The figures of a run from what the store holds of this judge: the pairs that it was asked about."""
+    pairs = {name: read_pair(facts, body) for name, _, _, facts, body in store.pairs(run)}
+    rows = [j for j in store.judgements(run) if j["judge"] == judge]
+    taken = {(j["pair"], j["sides"]): j["facts"]["simulated_taken"] for j in rows if j["status"] == "valid"}
+    open_rows = [j for j in rows if j["status"] != "valid" and (j["pair"], j["sides"]) not in taken]
+    asked = {j["pair"] for j in rows}
+    verdicts: dict[str, Verdict] = {v.pair.id: v for v in join_orders({n: pairs[n] for n in sorted(asked)}, taken)}
+    real = [p for p in pairs.values() if not p.kind.startswith("fake:")]
+    judged = [p for p in real if p.id in asked or p.identical]
+    return Realism(
+        run=run,
+        judge=judge,
+        same_family=same_family,
+        headline=win_rate("all", judged, verdicts),
+        cross_model=any(not p.origin.same_model for p in judged),
+        by_rung=by(judged, verdicts, "rung"),
+        by_tool=by(judged, verdicts, "tool"),
+        by_agent=by(judged, verdicts, "agent"),
+        by_pool=by(judged, verdicts, "pool"),
+        power=power(v for v in verdicts.values() if v.pair.kind.startswith("fake:")),
+        population=dict(Counter(f"{p.kind}, {'identical' if p.identical else 'different'}" for p in real)),
+        invalid=dict(Counter(j["status"] for j in open_rows)),
+        budget=budget,
+    )
 
 
 async def _judge_all(
@@ -158,42 +188,3 @@ async def _judge_all(
 
     await asyncio.gather(*(one(pair, sides) for pair, sides in todo))
     return stopped[0] if stopped else None
-
-
-def _realism(
-    store: Store,
-    run: str,
-    judge: Model | None,
-    every: Sequence[Pair],
-    sample: Sequence[Pair],
-    fakes: Sequence[Pair],
-    budget: str | None,
-    simulator_family: str | None,
-) -> Realism:
-    name = judge.name if judge is not None else None
-    rows = [j for j in store.judgements(run) if j["judge"] == name]
-    taken = {(j["pair"], j["sides"]): j["facts"]["simulated_taken"] for j in rows if j["status"] == "valid"}
-    invalid: dict[str, int] = defaultdict(int)
-    for row in rows:
-        if row["status"] != "valid" and (row["pair"], row["sides"]) not in taken:
-            invalid[row["status"]] += 1
-    verdicts: dict[str, Verdict] = {v.pair.id: v for v in join_orders({p.id: p for p in (*sample, *fakes)}, taken)}
-    judged = [*sample, *(p for p in every if p.identical)]
-    population: dict[str, int] = defaultdict(int)
-    for pair in every:
-        population[f"{pair.kind}, {'identical' if pair.identical else 'different'}"] += 1
-    return Realism(
-        run=run,
-        judge=name,
-        same_family=judge is not None and judge.family == simulator_family,
-        headline=win_rate("all", judged, verdicts),
-        cross_model=any(not p.origin.same_model for p in sample),
-        by_rung=by(judged, verdicts, "rung"),
-        by_tool=by(judged, verdicts, "tool"),
-        by_agent=by(judged, verdicts, "agent"),
-        by_pool=by(judged, verdicts, "pool"),
-        power=power(verdicts[p.id] for p in fakes if p.id in verdicts),
-        population=dict(population),
-        invalid=dict(invalid),
-        budget=budget,
-    )

@@ -1,0 +1,53 @@
+"""`deploysim report`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from harness.cli.options import say, store_option
+
+
+@click.command("report")
+@click.argument("run", required=False)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default=Path("report.html"),
+    show_default=True,
+    help="Where to write the page.",
+)
+@click.option("--judge", default=None, help="Show this judge's verdicts.  [default: the one asked most]")
+@store_option
+def command(run: str | None, output: Path, judge: str | None, store: Path) -> None:
+    """Write RUN (the newest by default) as one self-contained HTML page."""
+    from harness.store import Store
+
+    with Store(store, create=False) as opened:
+        write_report(opened, opened.run(run)["id"], output, judge)
+
+
+def write_report(store: object, run: str, output: Path, judge: str | None = None) -> None:
+    """Write the page.
+
+    Raises:
+        HarnessError: it cannot be written.
+    """
+    from collections import Counter
+
+    from harness.discriminator.measure import realism_of
+    from harness.errors import HarnessError
+    from harness.report.page import render_page
+    from harness.store import Store
+
+    assert isinstance(store, Store)
+    judges = Counter(row["judge"] for row in store.judgements(run))
+    name = judge or (judges.most_common(1)[0][0] if judges else None)
+    page = render_page(store, run, realism_of(store, run, name) if store.pairs(run) else None)
+    try:
+        output.write_text(page, "utf-8")
+    except OSError as error:
+        raise HarnessError(f"cannot write {output}: {error.strerror}") from error
+    say(f"wrote {output} ({len(page.encode()) // 1024} KiB)")

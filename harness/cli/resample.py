@@ -1,0 +1,88 @@
+"""`deploysim resample`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from harness.cli.options import budget_options, calls_beside, calls_option, json_option, print_json, say, store_option
+from harness.cli.roles import bar, config_from, criteria_from, run_async, run_options, selection_options
+
+if TYPE_CHECKING:
+    from harness.config import RunConfig
+    from harness.pipeline import Resampled
+    from harness.selection import Criteria
+    from harness.store import Store
+    from toolsim.modeltypes import Budget
+
+
+@click.command("resample")
+@selection_options
+@run_options
+@budget_options
+@store_option
+@calls_option
+@json_option
+def command(store: Path, calls_path: Path | None, as_json: bool, **flags: Any) -> None:
+    """Let a candidate take recorded turns again in a simulated world.
+
+    Started again with the same arguments it does only what is missing.
+    """
+    from harness.store import Store
+    from toolsim.modeltypes import Budget
+
+    config, criteria = config_from(flags), criteria_from(flags)
+    budget = Budget(flags["max_model_calls"], flags["max_tokens"], flags["max_cost"])
+    with Store(store, create=False) as opened:
+        result = play(opened, calls_beside(store, calls_path), config, criteria, budget, flags["concurrency"])
+    if as_json:
+        print_json(result)
+        return
+    print_resampled(result)
+
+
+def play(
+    store: Store, calls: Path, config: RunConfig, criteria: Criteria, budget: Budget, concurrency: int
+) -> Resampled:
+    """Resample with progress on stderr."""
+    from harness import pipeline
+
+    if config.identity_run:
+        say("identity run, not a measurement: recorded actions may be answered from their own record")
+    with bar("rollouts", None) as tell:
+        ended = 0
+
+        def notice(row: Any, event: str, facts: dict[str, Any]) -> None:
+            nonlocal ended
+            ended += event in {"ended", "excluded"}
+            if event in {"ended", "excluded"}:
+                what = facts.get("status", event)
+                where = f" at {facts['stage']}" if facts.get("stage") else ""
+                reason = f": {facts['reason']}" if facts.get("reason") else ""
+                tell(ended, f"{row.session[:12]} turn {row.turn} {what}{where}{reason}"[:200])
+
+        work = pipeline.resample(
+            store, calls, config, criteria, budget=budget, concurrency=concurrency, notice=notice,
+            planned=lambda plan: say(
+                f"run {plan.run}: {len(plan.rows)} rollouts, {len(plan.excluded)} sessions left out"
+                + (" (resumed)" if plan.resumed else "")
+            ),
+        )  # fmt: skip
+        return run_async(work)
+
+
+def print_resampled(result: Resampled) -> None:
+    """A resample run for people."""
+    click.echo(f"run {result.run}: {result.rollouts} rollouts, {result.excluded} sessions left out")
+    click.echo("  ends: " + (", ".join(f"{n} {name}" for name, n in sorted(result.ends.items())) or "none"))
+    total = sum(result.rungs.values())
+    for rung, count in sorted(result.rungs.items(), key=lambda item: -item[1]):
+        equal = f"; {result.equal.get(rung, 0)}/{n} equal to the record" if (n := result.compared.get(rung)) else ""
+        click.echo(f"  {rung:10s} {count:6d} calls, {100 * count / total:5.1f} %{equal}")
+    click.echo(f"  {result.model_calls} model calls, {result.tokens} tokens; shell: {result.shell}")
+    if result.identity_run:
+        click.echo("  identity run, not a measurement")
+    if result.budget:
+        click.echo(f"  stopped early: {result.budget}; {result.left_open} rollouts left open")

@@ -1,0 +1,182 @@
+"""Flags that set up a run, and the progress and summaries that running commands print."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from harness.cli.options import F, _stack, moment
+
+if TYPE_CHECKING:
+    from harness.config import RunConfig
+    from harness.discriminator.measure import Realism
+    from harness.selection import Criteria
+
+T = TypeVar("T")
+
+selection_options = _stack([
+    click.option("--session", "ids", multiple=True, help="Only sessions whose id begins so; may be repeated."),
+    click.option("--agent", "agents", multiple=True, help="Only this agent; may be repeated."),
+    click.option("--repo", "repos", multiple=True, help="Only this repository (owner/name); may be repeated."),
+    click.option("--pool", type=click.Choice(["tune", "report"]), default=None, help="Only this pool."),
+    click.option("--since", default=None, help="Only sessions started at or after this ISO time."),
+    click.option("--until", default=None, help="Only sessions started before this ISO time."),
+    click.option("--consent", multiple=True, metavar="KEY=PATTERN", help="Only sessions whose metadata KEY matches."),
+    click.option("--turn", type=int, default=None, help="Which turn, from 0; negative from the end.  [default: last]"),
+    click.option("--step", type=int, default=None, help="Cut before this agent message of the turn, from 0."),
+    click.option("--sample", type=click.IntRange(min=1), default=None, help="Draw this many sessions."),
+    click.option("--stratify", default="", help="Spread the draw over these, comma separated: repo,user,agent,model."),
+    click.option("--samples", type=click.IntRange(min=1), default=1, show_default=True, help="Rollouts per prefix."),
+    click.option("--with-calls", is_flag=True, help="The last turn that has tool calls, instead of the last."),
+])  # fmt: skip
+
+run_options = _stack([
+    click.option("--candidate", default=None, help="NAME[@BASE_URL], local, local-small or recorded.  [default: local]"),
+    click.option("--simulator", default=None, help="NAME[@BASE_URL], local, local-small or none.  [default: local]"),
+    click.option("--api", type=click.Choice(["chat", "responses"]), default=None, help="The candidate's API."),
+    click.option(
+        "--actions", type=click.Choice(["auto", "native", "schema"]), default=None,
+        help="How the candidate acts: native tool calls, JSON by schema, or schema where native fails.",
+    ),
+    click.option("--rungs", default=None, help="Comma separated: recorded,computed,connector,simulated."),
+    click.option("--affordances", default=None, help="Comma separated, or none: rollout,repo,calls,connectors."),
+    click.option(
+        "--forcing", type=click.Choice(["free", "teacher"]), default=None,
+        help="With --candidate recorded: let simulated results stand, or take the record in after each.",
+    ),
+    click.option("--lookup", is_flag=True, default=None, help="The simulator looks its evidence up itself."),
+    click.option(
+        "--approval", type=click.Choice(["recorded", "always", "never", "model"]), default=None,
+        help="Who stands for the human inside a turn.",
+    ),
+    click.option("--system-prompt", type=click.Path(exists=True, dir_okay=False), default=None,
+                 help="Use this file's text instead of the recorded system prompt."),
+    click.option("--max-steps", type=int, default=None, help="Agent messages per rollout."),
+    click.option("--max-seconds", type=float, default=None, help="Wall time per rollout."),
+    click.option("--max-rollout-tokens", type=int, default=None, help="Tokens per rollout."),
+    click.option("--temperature", type=float, default=None, help="The candidate's."),
+    click.option("--context", type=int, default=None, help="Window of the embedded model, in tokens."),
+    click.option("--seed", type=int, default=None, help="Everything drawn is drawn from it.  [default: 0]"),
+    click.option("--concurrency", type=click.IntRange(min=1), default=4, show_default=True, help="Rollouts at once."),
+    click.option("--config", "config_file", type=click.Path(exists=True, path_type=Path), default=None,
+                 help="Settings by name, YAML."),
+])  # fmt: skip
+
+judge_options = _stack([
+    click.option("--judge", default="local", show_default=True, help="NAME[@BASE_URL], local, local-small or none."),
+    click.option("--pairs", type=int, default=100, show_default=True, help="Pairs to judge, of those that differ."),
+    click.option("--fakes", type=int, default=24, show_default=True, help="Planted fakes to judge, for the power."),
+])  # fmt: skip
+
+
+def criteria_from(flags: dict[str, Any]) -> Criteria:
+    """The selection flags as criteria."""
+    from harness.cli.imports import parse_consent
+    from harness.selection import Criteria
+
+    return Criteria(
+        ids=tuple(flags["ids"]), agents=tuple(flags["agents"]), repos=tuple(flags["repos"]), pool=flags["pool"],
+        since=moment(flags["since"]), until=moment(flags["until"]),
+        consent=tuple(parse_consent(text) for text in flags["consent"]),
+        turn=flags["turn"], step=flags["step"], sample=flags["sample"],
+        stratify=tuple(name for name in flags["stratify"].split(",") if name),
+        samples=flags["samples"], seed=flags["seed"] or 0, with_calls=flags["with_calls"],
+    )  # fmt: skip
+
+
+def config_from(flags: dict[str, Any]) -> RunConfig:
+    """The run flags as settings.
+
+    With recorded actions the reference answers nothing unless asked for: rung `recorded` and affordance `rollout` are
+    off by default there.
+    """
+    from harness.config import AFFORDANCES, RUNGS, resolve
+
+    given = {name: flags[name] for name in (
+        "candidate", "simulator", "api", "actions", "lookup", "approval", "system_prompt", "max_steps",
+        "max_seconds", "max_rollout_tokens", "temperature", "context", "seed", "forcing",
+    )}  # fmt: skip
+    recorded = flags["candidate"] == "recorded"
+    if recorded and given["forcing"] is None:
+        given["forcing"] = "teacher"
+    for name, every, own in (("rungs", RUNGS, "recorded"), ("affordances", AFFORDANCES, "rollout")):
+        text = flags[name]
+        if text is not None:
+            given[name] = () if text == "none" else tuple(text.split(","))
+        elif recorded:
+            given[name] = tuple(part for part in every if part != own)
+    return resolve(given, flags["config_file"])
+
+
+def run_async(work: Coroutine[Any, Any, T]) -> T:
+    """Run to the end."""
+    return asyncio.run(work)
+
+
+@contextmanager
+def bar(what: str, total: int | None) -> Iterator[Any]:
+    """A progress bar on stderr, or nothing but plain lines where it is no terminal. Yields `tell(done, text)`."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield lambda done, text="": click.echo(f"{what}: {done}/{total if total is not None else '?'} {text}", err=True)
+        return
+    columns = (
+        SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
+        TextColumn("{task.fields[text]}"),
+    )  # fmt: skip
+    with Progress(*columns, console=console) as progress:
+        task = progress.add_task(what, total=total, text="")
+        yield lambda done, text="": progress.update(task, completed=done, text=text)
+
+
+def print_realism(realism: Realism) -> None:
+    """The measurement for people, with what must be read beside it."""
+    click.echo("pairs: " + ("; ".join(f"{n} {kind}" for kind, n in realism.population.items()) or "none"))
+    head = realism.headline
+    if realism.judge is None:
+        click.echo("no judge: nothing was judged")
+        return
+    kin = ", of the simulator's own model family" if realism.same_family else ""
+    click.echo(f"judge: {realism.judge}{kin}")
+    click.echo(f"realism win rate (50 % is chance): {head.estimate or 'no valid pair'}")
+    click.echo(f"  identical pairs, left apart: {head.identical}; dropped: {head.dropped}; flips: {head.flips}")
+    if head.dropped:
+        click.echo(f"  had all dropped pairs lost {head.if_lost:.3f}, had all won {head.if_won:.3f}")
+    if realism.cross_model:
+        click.echo("  candidate and recorded agent are different models: not a measure of the environment alone")
+    for title, rows in (("rung", realism.by_rung), ("tool", realism.by_tool), ("pool", realism.by_pool)):
+        for row in rows:
+            click.echo(f"  by {title:5s} {row.label:14s} {row.estimate or 'nothing judged'}; identical {row.identical}")
+    for line in realism.power:
+        click.echo(
+            f"  planted {line.label:24s} caught {line.caught}/{line.n} (lower 95 % bound {line.lower:.2f}),"
+            f" win rate {line.fake_win_rate:.2f}, flips {line.flips}"
+        )
+    if realism.power:
+        total = realism.power[0]
+        weak = "; judge too weak to tell" if total.lower < 0.8 else ""
+        click.echo(f"  lowest win rate that this judge could have shown: about {total.fake_win_rate:.2f}{weak}")
+    if realism.invalid:
+        click.echo(f"  invalid answers, left out: {realism.invalid}")
+    if realism.budget:
+        click.echo(f"  stopped early: {realism.budget}")
+
+
+__all__ = [
+    "F",
+    "bar",
+    "config_from",
+    "criteria_from",
+    "judge_options",
+    "print_realism",
+    "run_async",
+    "run_options",
+    "selection_options",
+]

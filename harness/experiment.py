@@ -1,0 +1,176 @@
+"""A run from settings to ended rollouts: choose, register, prepare, build, play; started again it does what is missing."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import platform
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+
+from harness.batch import Notice, Outcome, Prepared, run_batch
+from harness.candidate import Candidate, RecordedCandidate, fits, open_candidate
+from harness.config import RunConfig
+from harness.ledger import ModelStep, ToolStep
+from harness.resample import Limits, Rollout
+from harness.scene import Scene, set_scene
+from harness.selection import Criteria, Cut, choose_cut, filter_sessions
+from harness.store import RolloutRow, Store
+from repos.catalog import KnownRepository
+from toolsim.calldb import CallDatabase
+from toolsim.connectors import Connector
+from toolsim.model import open_model
+from toolsim.modeltypes import Budget, Model
+from toolsim.prompting import hashes
+from toolsim.seeds import derive_seed
+from toolsim.shell.base import Shell
+from toolsim.simulator import SimulatorSettings, ToolSimulator
+from toolsim.trajectory import JsonObject, content_hash, turns
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The rollouts of a run and what was left out, as registered in the store."""
+
+    run: str
+    rows: tuple[RolloutRow, ...]
+    excluded: tuple[tuple[str, str], ...]
+    resumed: bool
+
+
+@dataclass(slots=True)
+class Parts:
+    """What the rollouts of a run share. `shell`, `calls` and the models may be absent: then a rung is."""
+
+    store: Store
+    calls: CallDatabase | None
+    known: Sequence[KnownRepository]
+    candidate: Model | None
+    simulator: Model | None
+    shell: Shell | None
+    connectors: tuple[Connector, ...] = ()
+    cuts: dict[str, Cut] = field(default_factory=dict)
+
+
+def plan(store: Store, config: RunConfig, criteria: Criteria, inputs: JsonObject) -> Plan:
+    """Choose the prefixes and register run and rollouts.
+
+    Raises:
+        StoreError: the store cannot be written.
+    """
+    manifest = {
+        "config": config.model_dump(mode="json"),
+        "criteria": _plain(criteria),
+        "inputs": inputs,
+        "versions": {"deploysim": version("deploysim"), "python": platform.python_version()},
+        "prompts": hashes(),
+    }
+    run = content_hash([manifest["config"], manifest["criteria"]])[:12]
+    fresh = store.begin_run(run, "resample", manifest, now=time.time())
+    chosen, excluded = filter_sessions(store.sessions(), criteria)
+    left_out = [(e.session, e.reason) for e in excluded]
+    rows: list[RolloutRow] = []
+    for session in chosen:
+        cut = choose_cut(session.id, store.trajectory(session.id), criteria)
+        if not isinstance(cut, Cut):
+            left_out.append((cut.session, cut.reason))
+            continue
+        for sample in range(criteria.samples):
+            name = content_hash([run, session.id, cut.turn.index, cut.step, sample])[:20]
+            rows.append(
+                RolloutRow(
+                    name, run, session.id, cut.turn.index, cut.step, sample,
+                    session.pool, session.lineage, session.repo, session.agent,
+                )  # fmt: skip
+            )
+    store.add_rollouts(rows)
+    store.add_exclusions(run, left_out)
+    return Plan(run, tuple(rows), tuple(left_out), not fresh)
+
+
+async def play(
+    plan: Plan, config: RunConfig, parts: Parts, *, concurrency: int, notice: Notice, cache: Path | None = None
+) -> Outcome:
+    """Play the rollouts of a plan that have not ended."""
+    ended = {row.id for row, end in parts.store.rollouts(plan.run) if end is not None}
+    prepare = functools.partial(_prepare, config, parts, asyncio.get_running_loop())
+    build = functools.partial(_build, config, parts)
+    todo = [row for row in plan.rows if row.id not in ended]
+    return await run_batch(parts.store, todo, prepare=prepare, build=build, concurrency=concurrency, notice=notice)
+
+
+def open_models(config: RunConfig, budget: Budget) -> tuple[Model | None, Model | None]:
+    """The candidate's and the simulator's model; `recorded` and `none` are `None`. One object where they are the same.
+
+    Raises:
+        ModelUnavailable: weights or package are missing.
+    """
+    candidate = None
+    if config.candidate != "recorded":
+        candidate = open_model(config.candidate, api=config.api, budget=budget)
+    if config.simulator == config.candidate and config.api == "chat":
+        return candidate, candidate
+    return candidate, open_model(config.simulator, budget=budget)
+
+
+def _prepare(config: RunConfig, parts: Parts, loop: asyncio.AbstractEventLoop, row: RolloutRow) -> Prepared:
+    trajectory = parts.store.trajectory(row.session)
+    cut = Cut(row.session, turns(trajectory)[row.turn], row.step)
+    scene = set_scene(
+        trajectory,
+        cut,
+        parts.known,
+        use_repository="repo" in config.affordances,
+        system_prompt=None if config.system_prompt is None else Path(config.system_prompt).read_text("utf-8"),
+    )
+    if parts.candidate is None:
+        return Prepared(scene)
+    fit = asyncio.run_coroutine_threadsafe(fits(parts.candidate, scene.view, scene.tools), loop).result()
+    return Prepared(scene) if isinstance(fit, int) else Prepared(None, fit)
+
+
+async def _build(
+    config: RunConfig, parts: Parts, row: RolloutRow, scene: Scene, write: Callable[[int, ModelStep | ToolStep], None]
+) -> Rollout:
+    seed = derive_seed(config.seed, row.run, row.session, row.turn, row.sample)
+    candidate: Candidate = (
+        RecordedCandidate(scene.reference.items)
+        if config.candidate == "recorded"
+        else open_candidate(parts.candidate, scene, config, seed)
+    )
+    settings = SimulatorSettings(
+        rungs=frozenset(config.rungs),
+        affordances=frozenset(config.affordances),
+        seed=seed,
+        lookup=config.lookup,
+        approval=config.approval,
+        evidence_tokens=config.evidence_tokens,
+    )
+    simulator = ToolSimulator(
+        scaffold=scene.scaffold,
+        profile=scene.rebuilt.world.profile,
+        settings=settings,
+        model=parts.simulator,
+        shell=parts.shell,
+        calls=parts.calls,
+        reference=scene.reference if "rollout" in config.affordances else None,
+        connectors=parts.connectors,
+    )
+    limits = Limits(config.max_steps, config.max_rollout_tokens, None, config.max_seconds)
+    return Rollout(scene, candidate, simulator, write, limits, config.forcing, seed)
+
+
+def tally(outcome: Outcome) -> Counter[str]:
+    """Ends by status and, for failures, stage."""
+    counts: Counter[str] = Counter()
+    for _, end in outcome.ends:
+        counts[end.status if end.stage is None else f"{end.status}: {end.stage}"] += 1
+    return counts
+
+
+def _plain(criteria: Criteria) -> JsonObject:
+    return {name: getattr(criteria, name) for name in Criteria.__dataclass_fields__}

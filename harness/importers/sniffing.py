@@ -1,0 +1,52 @@
+"""What the first bytes of a file show of its JSON: key paths and whole first lines, also where the head is cut."""
+
+from __future__ import annotations
+
+import re
+
+from harness.importers.reading import Damaged, parse_json
+from toolsim.trajectory import JsonObject
+
+_TOKEN = re.compile(rb'"((?:[^"\\]|\\.)*+)"(\s*:)?|[{}\[\]]', re.DOTALL)
+
+
+def key_paths(head: bytes, depth: int = 4) -> frozenset[str]:
+    """Paths of the object keys in `head`, e.g. `messages[].role`; several values (JSONL) share one root."""
+    found: set[str] = set()
+    stack: list[str] = []
+    key = ""
+    for token in _TOKEN.finditer(head):
+        kind = token.group(0)[:1]
+        if kind == b'"':
+            if token.group(2) and len(stack) <= depth:
+                key = token.group(1).decode("utf-8", "replace")
+                found.add(_join(stack[-1] if stack else "", key))
+        elif kind in b"{[":
+            base = _join(stack[-1] if stack else "", key) if key else (stack[-1] if stack else "")
+            stack.append(base + "[]" if kind == b"[" else base)
+            key = ""
+        else:
+            if stack:
+                stack.pop()
+            key = ""
+    return frozenset(found)
+
+
+def head_records(head: bytes) -> tuple[JsonObject, ...]:
+    """The JSON objects of the complete lines in `head`."""
+    lines = head.split(b"\n")
+    records: list[JsonObject] = []
+    for line in lines:
+        if not line.strip().startswith(b"{"):
+            continue
+        try:
+            value = parse_json(line)
+        except Damaged:
+            continue
+        if isinstance(value, dict):
+            records.append(value)
+    return tuple(records)
+
+
+def _join(base: str, key: str) -> str:
+    return f"{base}.{key}" if base else key

@@ -1,0 +1,141 @@
+"""The commands' work, without the command line: resample a store, judge a run, and both after an import."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness import experiment
+from harness.batch import Notice, Outcome
+from harness.config import RunConfig
+from harness.discriminator.measure import Measure, Realism, discriminate
+from harness.ledger import ToolStep, read_steps
+from harness.selection import Criteria
+from harness.store import Store
+from toolsim.calldb import CallDatabase
+from toolsim.connectors import default_connectors
+from toolsim.model import open_model
+from toolsim.modeltypes import Budget, Model
+from toolsim.shell import open_shell
+from toolsim.trajectory import JsonObject
+
+
+@dataclass(frozen=True, slots=True)
+class Resampled:
+    """What `resample` did. `rungs` counts answers by rung (`unanswered` among them), `equal` those equal to the record."""
+
+    run: str
+    rollouts: int
+    ends: dict[str, int]
+    excluded: int
+    left_open: int
+    budget: str | None
+    rungs: dict[str, int]
+    compared: dict[str, int]
+    equal: dict[str, int]
+    identity_run: bool
+    shell: str
+    model_calls: int
+    tokens: int
+
+
+async def resample(
+    store: Store,
+    calls: Path,
+    config: RunConfig,
+    criteria: Criteria,
+    *,
+    budget: Budget,
+    concurrency: int,
+    notice: Notice,
+    planned: Callable[[experiment.Plan], None] = lambda _: None,
+) -> Resampled:
+    """Let a candidate take the chosen turns again; started again it does what is missing.
+
+    Raises:
+        HarnessError, ToolsimError: the run cannot start (no weights, no store).
+    """
+    plan = experiment.plan(store, config, criteria, {"calls": _database_hash(calls), "pools": "frozen"})
+    planned(plan)
+    async with AsyncExitStack() as stack:
+        candidate, simulator = experiment.open_models(config, budget)
+        for model in {id(m): m for m in (candidate, simulator) if m is not None}.values():
+            stack.push_async_callback(model.close)
+        shell, reason = open_shell()
+        if shell is not None:
+            stack.push_async_callback(shell.close)
+        database = None
+        if calls.exists() and "calls" in config.affordances:
+            database = stack.enter_context(CallDatabase(calls))
+        connectors = default_connectors() if "connectors" in config.affordances else ()
+        parts = experiment.Parts(store, database, store.repositories(), candidate, simulator, shell, connectors)
+        outcome = await experiment.play(plan, config, parts, concurrency=concurrency, notice=notice)
+    return summarise(store, plan, config, outcome, reason or "sandbox", budget)
+
+
+def summarise(
+    store: Store, plan: experiment.Plan, config: RunConfig, outcome: Outcome, shell: str, budget: Budget
+) -> Resampled:
+    """Count a run from what the store holds."""
+    rungs: Counter[str] = Counter()
+    compared: Counter[str] = Counter()
+    equal: Counter[str] = Counter()
+    ends: Counter[str] = Counter()
+    for row, end in store.rollouts(plan.run):
+        ends["open" if end is None else end.status if end.stage is None else f"{end.status}: {end.stage}"] += 1
+        for step in read_steps(store.steps(row.id)):
+            if isinstance(step, ToolStep):
+                rung = step.rung or "unanswered"
+                rungs[rung] += 1
+                if step.answer is not None and step.recorded is not None:
+                    compared[rung] += 1
+                    equal[rung] += step.answer.content == step.recorded.content
+    return Resampled(
+        plan.run, len(plan.rows), dict(ends), len(store.exclusions(plan.run)), len(outcome.left_open),
+        outcome.budget, dict(rungs), dict(compared), dict(equal), config.identity_run, shell,
+        budget.calls, budget.usage.total,
+    )  # fmt: skip
+
+
+async def judge_run(
+    store: Store, run: str, judge_spec: str, measure: Measure, *, budget: Budget, notice: Callable[[int, int], None]
+) -> Realism:
+    """Judge a run and keep the result with it."""
+    judge: Model | None = open_model(judge_spec, budget=budget)
+    try:
+        family = _simulator_family(store.run(run)["manifest"]["config"]["simulator"])
+        return await discriminate(store, run, judge, measure, notice, simulator_family=family)
+    finally:
+        if judge is not None:
+            await judge.close()
+
+
+def to_json(value: object) -> JsonObject:
+    """A result as plain JSON."""
+    plain: JsonObject = json.loads(json.dumps(value, default=dataclasses.asdict))
+    return plain
+
+
+def _simulator_family(spec: str) -> str | None:
+    from toolsim.model import family_of
+
+    return None if spec == "none" else family_of(spec)
+
+
+def _database_hash(calls: Path) -> str | None:
+    if not calls.exists():
+        return None
+    with CallDatabase(calls) as database:
+        return str(database.hash())
+
+
+def file_hash(path: Path) -> str:
+    """Hex SHA-256 of a file."""
+    with path.open("rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()

@@ -1,0 +1,172 @@
+"""A run as one HTML page: self-contained, readable without script, no network, trace text inert."""
+
+from __future__ import annotations
+
+import difflib
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from harness.discriminator.measure import Realism
+from harness.discriminator.pairs import Pair, read_pair
+from harness.discriminator.serialise import serialise_call, serialise_message
+from harness.ledger import ModelStep, ToolStep, read_steps
+from harness.report.inert import inert, shorten
+from harness.store import End, RolloutRow, Store
+from toolsim.trajectory import JsonObject, Message, effects, split, turns
+
+_LIMIT = 6000
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line of a transcript: a heading, a text and how much of it is left out."""
+
+    heading: str
+    text: str
+    left_out: int = 0
+    rung: str | None = None
+    note: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Aligned:
+    """A recorded and a simulated entry that belong together; either may be missing. `diff` is a unified diff."""
+
+    recorded: Entry | None
+    simulated: Entry | None
+    same: bool | None = None
+    diff: str | None = None
+    verdict: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """One rollout for the page."""
+
+    row: RolloutRow
+    end: End | None
+    rows: tuple[Aligned, ...]
+    verdict: str | None
+
+
+def render_page(store: Store, run: str, realism: Realism | None) -> str:
+    """The page of a run, as HTML text."""
+    manifest = store.run(run)
+    verdicts = _verdicts(store, run)
+    shown = [show_rollout(store, row, end, verdicts) for row, end in store.rollouts(run)]
+    ends = Counter(_status(end) for _, end in store.rollouts(run))
+    rungs = Counter(
+        (a.simulated.rung or "unanswered")
+        for s in shown
+        for a in s.rows
+        if a.simulated and a.simulated.rung is not None
+    )
+    exclusions = Counter(reason for _, reason in store.exclusions(run))
+    environment = Environment(
+        loader=PackageLoader("harness.report", "templates"), autoescape=True, undefined=StrictUndefined,
+        trim_blocks=True, lstrip_blocks=True,
+    )  # fmt: skip
+    environment.filters["inert"] = lambda value: inert(str(value))
+    environment.filters["percent"] = lambda value: "–" if value is None else f"{100 * value:.1f} %"
+    template = environment.get_template("page.html.j2")
+    return template.render(run=manifest, realism=realism, rollouts=shown, ends=ends, rungs=rungs, exclusions=exclusions)
+
+
+def show_rollout(store: Store, row: RolloutRow, end: End | None, verdicts: dict[str, str]) -> Shown:
+    """Recorded and simulated turn side by side: aligned call by call with recorded actions, in order otherwise."""
+    trajectory = store.trajectory(row.session)
+    _, reference = split(trajectory, turns(trajectory)[row.turn], row.step)
+    steps = read_steps(store.steps(row.id))
+    by_call = {
+        (body["action"], body["simulated"]): verdicts[pair]
+        for pair, rollout, _, _, body in store.pairs(row.run)
+        if rollout == row.id and pair in verdicts
+    }
+    if any(isinstance(s, ToolStep) and s.recorded is not None for s in steps):
+        return Shown(row, end, tuple(_forced(steps, by_call)), None)
+    recorded = [_message_entry(m) for m in effects(reference.items)]
+    simulated = [_step_entry(s) for s in steps]
+    count = max(len(recorded), len(simulated))
+    rows = [Aligned(_at(recorded, n), _at(simulated, n)) for n in range(count)]
+    return Shown(row, end, tuple(rows), next(iter(by_call.values()), None))
+
+
+def _forced(steps: Sequence[ModelStep | ToolStep], by_call: dict[tuple[str, str], str]) -> Iterable[Aligned]:
+    for step in steps:
+        if isinstance(step, ModelStep):
+            entry = _message_entry(step.message)
+            yield Aligned(entry, None)
+            continue
+        recorded = None if step.recorded is None else _text_entry("tool result", step.recorded.content)
+        simulated = _step_entry(step)
+        same = None
+        diff = None
+        if step.recorded is not None and step.answer is not None:
+            same = step.recorded.content == step.answer.content
+            diff = None if same else _diff(step.recorded.content, step.answer.content)
+        verdict = None
+        if step.answer is not None:
+            key = (serialise_call(step.call, 600), step.answer.content.replace("\r\n", "\n"))
+            verdict = by_call.get(key)
+        yield Aligned(recorded, simulated, same, diff, verdict)
+
+
+def _diff(recorded: str, simulated: str) -> str:
+    lines = difflib.unified_diff(
+        recorded.splitlines()[:400], simulated.splitlines()[:400], "recorded", "simulated", lineterm="", n=2
+    )
+    return shorten("\n".join(lines), _LIMIT)[0]
+
+
+def _step_entry(step: ModelStep | ToolStep) -> Entry:
+    if isinstance(step, ModelStep):
+        entry = _message_entry(step.message)
+        return Entry(entry.heading, entry.text, entry.left_out, None, step.stop)
+    if step.answer is None:
+        stage, reason = step.failure or ("unknown", "no reason was kept")
+        return Entry(f"unanswered: {step.call.name}", reason, 0, "unanswered", stage)
+    text, left = shorten(step.answer.content, _LIMIT)
+    return Entry(f"tool result: {step.call.name}", text, left, step.rung, f"{1000 * step.seconds:.0f} ms")
+
+
+def _message_entry(message: Message) -> Entry:
+    if message.result is not None:
+        return _text_entry("tool result", message.result.content)
+    return _text_entry(message.role, serialise_message(message).split(": ", 1)[-1])
+
+
+def _text_entry(heading: str, text: str) -> Entry:
+    kept, left = shorten(text, _LIMIT)
+    return Entry(heading, kept, left)
+
+
+def _at(entries: Sequence[Entry], n: int) -> Entry | None:
+    return entries[n] if n < len(entries) else None
+
+
+def _status(end: End | None) -> str:
+    if end is None:
+        return "open"
+    return end.status if end.stage is None else f"{end.status} at {end.stage}"
+
+
+def _verdicts(store: Store, run: str) -> dict[str, str]:
+    """What the judge said of each pair, in words."""
+    votes: dict[str, list[JsonObject]] = {}
+    for row in store.judgements(run):
+        if row["status"] == "valid":
+            votes.setdefault(row["pair"], []).append(row)
+    words = {}
+    for pair, rows in votes.items():
+        taken = sum(bool(r["facts"]["simulated_taken"]) for r in rows)
+        said = {0: "told apart", len(rows): "passed for real"}.get(taken, "undecided (follows the position)")
+        words[pair] = f"{said}: {rows[0]['facts']['reason']}"
+    return words
+
+
+def pair_of(store: Store, run: str, name: str) -> Pair | None:
+    """One pair of a run by id."""
+    return next((read_pair(f, b) for i, _, _, f, b in store.pairs(run) if i == name), None)
