@@ -37,6 +37,8 @@ class Chain:
     _calls_of: dict[str, tuple[str, ...]] = field(default_factory=dict)
     _round_of_call: dict[str, int] = field(default_factory=dict)
     _response: tuple[str, int] | None = None
+    _base: int | None = None
+    _tip: int | None = None
 
     def pass_by(self, link: Link) -> None:
         """A record without a message of its own: what hangs on it hangs on its parent."""
@@ -90,13 +92,18 @@ class Chain:
         if self._rounds[index] in self._dead:
             self._rewind(index, message.source, message.at)
 
-    def compact(self, replacement: tuple[Message, ...], link: Link, source: str | None, at: float | None) -> None:
-        """From here the model sees only `replacement`."""
-        self.items.append(Compaction(replacement, at, source))
-        index = len(self.items) - 1
-        self._visible, self._response = [], None
-        self._parents[index] = None
-        self._register(link, index)
+    def compact(
+        self,
+        replacement: tuple[Message, ...],
+        link: Link,
+        source: str | None,
+        at: float | None,
+        *,
+        tip: str | None = None,
+    ) -> None:
+        """From here the model sees only `replacement`; `tip` is the uuid of the last record kept in it verbatim."""
+        self._replay(replacement, self._anchors.get(tip) if tip is not None else None, source, at)
+        self._register(link, len(self.items) - 1)
 
     def clear_results(self, recorded_ids: Collection[str], link: Link, source: str | None, at: float | None) -> None:
         """The model no longer sees the content of these results."""
@@ -112,8 +119,7 @@ class Chain:
             for m in view
         )  # fmt: skip
         if cleared != view:
-            self.items.append(Compaction(cleared, at, source))
-            self._after_replay(len(self.items) - 1)
+            self._replay(cleared, self._visible[-1] if self._visible else self._tip, source, at)
         self.pass_by(link)
 
     def retract(self, uuids: Collection[str], source: str | None, at: float | None) -> None:
@@ -122,36 +128,47 @@ class Chain:
         if indexes:
             self._rewind(min(indexes), source, at)
 
-    def restore(self, uuid: str) -> tuple[Message, ...]:
-        """The messages on the way from the start to this record."""
-        return self._path(self._anchors.get(uuid))
+    def messages_until(self, uuid: str, *, since: str | None = None) -> tuple[Message, ...]:
+        """The messages on the way to this record, from the start or from the record `since` on."""
+        return self._path(self._anchors.get(uuid), self._anchors.get(since) if since is not None else None)
 
     def _follow(self, link: Link, source: str | None) -> None:
         """Leave the branch that the new record does not continue."""
         if not link.known or (link.parent is not None and link.parent not in self._anchors):
             return
         anchor = self._anchor(link)
-        at = None
         if anchor is None:
             if self._visible:
-                self._rewind(self._visible[0], source, at)
+                self._rewind(self._visible[0], source)
             return
-        if anchor in self._dead:
-            self.items.append(Compaction(self._path(anchor), at, source))
-            self._after_replay(len(self.items) - 1)
-            return
+        base = -1 if self._base is None else self._base
         own = self._rounds.get(anchor)
-        left = [i for i in self._visible if i > anchor and self._rounds.get(i) != own]
-        if left:
-            self._rewind(left[0], source, at)
+        if anchor in self._dead or (anchor < base and (self._tip is None or own != self._rounds.get(self._tip))):
+            self._replay(self._path(anchor), anchor, source, None)
+            return
+        left = None
+        for index in reversed(self._visible):
+            if index <= anchor:
+                break
+            if self._rounds.get(index) != own:
+                left = index
+        if left is not None:
+            self._rewind(left, source)
 
-    def _rewind(self, to: int, source: str | None, at: float | None) -> None:
+    def _rewind(self, to: int, source: str | None, at: float | None = None) -> None:
         self.items.append(Rewind(to, at, source))
-        self._dead.update(i for i in self._visible if i >= to)
-        self._visible = [i for i in self._visible if i < to]
+        while self._visible and self._visible[-1] >= to:
+            self._dead.add(self._visible.pop())
         self._response = None
 
-    def _path(self, anchor: int | None) -> tuple[Message, ...]:
+    def _replay(self, messages: tuple[Message, ...], tip: int | None, source: str | None, at: float | None) -> None:
+        self.items.append(Compaction(messages, at, source))
+        self._base, self._tip, self._response = len(self.items) - 1, tip, None
+        self._parents[self._base] = None
+        self._visible = []
+        self._dead.clear()
+
+    def _path(self, anchor: int | None, since: int | None = None) -> tuple[Message, ...]:
         chosen: set[int] = set()
         base: tuple[Message, ...] = ()
         while anchor is not None and anchor not in chosen:
@@ -160,28 +177,22 @@ class Chain:
                 base = item.replacement
                 break
             chosen.add(anchor)
-            anchor = self._parents.get(anchor)
-        chosen |= {i for i, own in self._rounds.items() if own in chosen and own != i}
-        return base + tuple(item for i in sorted(chosen) if isinstance(item := self.items[i], Message))
-
-    def _after_replay(self, index: int) -> None:
-        """What a replay shows again counts as seen before it: only a new root can leave it."""
-        self._parents[index] = None
-        self._visible = []
-        self._response = None
-        self._dead.clear()
+            anchor = self._parents.get(anchor) if anchor != since else None
+        chosen |= {index for index, own in self._rounds.items() if own in chosen}
+        return base + tuple(item for index in sorted(chosen) if isinstance(item := self.items[index], Message))
 
     def _add(self, message: Message, link: Link, anchor: int | None) -> int:
         self.items.append(message)
         index = len(self.items) - 1
         self._visible.append(index)
-        self._parents[index] = anchor
+        self._parents[index] = self._base if anchor is None or anchor < (self._base or 0) else anchor
         self._register(link, index)
         return index
 
     def _extend(self, index: int, message: Message, calls: tuple[Any, ...]) -> None:
         before = self.items[index]
-        assert isinstance(before, Message)  # noqa: S101
+        if not isinstance(before, Message):
+            return
         self.items[index] = replace(
             before,
             text="\n".join(text for text in (before.text, message.text) if text),
