@@ -1,0 +1,362 @@
+"""Models behind OpenAI-compatible endpoints, hosted or embedded. The only openai import of the project.
+
+Messages go to the client as a finished JSON body: its own walk over every message costs 0.1–0.2 ms a message on the
+event loop. Retries, their delays and `Retry-After` are the client's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import re
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+from urllib.parse import urlsplit, urlunsplit
+from weakref import WeakKeyDictionary
+
+import httpx2
+import openai
+
+from toolsim import wire_chat, wire_responses
+from toolsim.embedded import DEFAULT_CONTEXT, DEFAULT_SLOTS, Server, ServerSettings
+from toolsim.errors import EndpointError, ModelError, ModelUnavailable, OutputInvalid
+from toolsim.jsoncheck import complaints
+from toolsim.modeltypes import Budget, Model, ModelReply, ModelRequest
+from toolsim.pricing import KnownModel, cost_of, family_of, known_model, load_prices
+from toolsim.prompting import render
+from toolsim.tokens import estimate
+from toolsim.trajectory import JsonObject, ToolDefinition
+from toolsim.weights import WEIGHTS, pull
+from toolsim.wire import Received, excerpt, refuse
+
+Api: TypeAlias = Literal["chat", "responses"]
+
+_SPEC = re.compile(r"(?P<name>.+?)@(?P<url>https?://.+)")
+_REFUSAL_CODES = frozenset({"content_filter", "content_policy_violation"})
+_HINTS = {
+    401: "check OPENAI_API_KEY",
+    403: "check OPENAI_API_KEY",
+    404: "check the model name and the base URL",
+}
+_FREE = KnownModel(0.0, 0.0, 0.0)
+_WIRE = {"chat": wire_chat, "responses": wire_responses}
+_LIMITS: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, asyncio.Semaphore]] = WeakKeyDictionary()
+
+
+@dataclass(frozen=True, slots=True)
+class ClientSettings:
+    """How an endpoint is used.
+
+    `timeout` is seconds for one answer, `connect_timeout` for a connection; `retries` follow a failed request (a first
+    contact that fails to connect is tried twice only); `concurrency` limits requests in flight to one endpoint.
+    """
+
+    timeout: float = 600.0
+    connect_timeout: float = 10.0
+    retries: int = 4
+    concurrency: int = 16
+
+
+class Endpoint:
+    """The HTTP side: one endpoint, its client, and its failures as one-sentence errors. The key appears in none."""
+
+    def __init__(self, base_url: str | None, settings: ClientSettings, api_key: str | None = None) -> None:
+        self.name = _shown_url(base_url) if base_url else "OpenAI's API"
+        self.local = base_url is not None
+        self._base_url = base_url
+        self._settings = settings
+        self._api_key = api_key
+        self._client: openai.AsyncOpenAI | None = None
+        self._reached = False
+
+    async def post(self, path: str, body: JsonObject) -> tuple[bytes, int]:
+        """The response body, and how many requests it took. A path that begins with `//` is at the server's root.
+
+        Raises:
+            EndpointError: no answer, or not a good one, after all retries.
+            Refused: the endpoint names a content filter as the reason.
+        """
+        async with _limit(self.name, self._settings.concurrency):
+            return await self._request(path, body)
+
+    async def get(self, path: str) -> bytes:
+        """The response body of a GET; errors as for `post`."""
+        return (await self._request(path, None))[0]
+
+    async def close(self) -> None:
+        """Close the connections."""
+        if self._client is not None:
+            await self._client.close()
+            self._client = None
+
+    async def _request(self, path: str, body: JsonObject | None) -> tuple[bytes, int]:
+        client = self._client = self._client or self._connect()
+        url = f"{_root(str(client.base_url))}{path[1:]}" if path.startswith("//") else path
+        while True:
+            retries = self._settings.retries if self._reached else min(1, self._settings.retries)
+            try:
+                if body is None:
+                    response = await client.get(url, cast_to=httpx2.Response, options={"max_retries": retries})
+                else:
+                    response = await client.post(
+                        url, cast_to=httpx2.Response, body=body, options={"max_retries": retries}
+                    )
+            except openai.APITimeoutError:
+                raise EndpointError(f"{self.name} did not answer within {self._settings.timeout:g} s") from None
+            except openai.APIConnectionError as error:
+                raise EndpointError(f"cannot reach {self.name}: {_cause(error)}") from None
+            except openai.APIStatusError as error:
+                first_contact, self._reached = not self._reached, True
+                if first_contact and _worth_retrying(error.status_code) and retries < self._settings.retries:
+                    continue
+                raise self._status_error(error, retries) from None
+            self._reached = True
+            return response.content, 1 + int(response.request.headers.get("x-stainless-retry-count", 0))
+
+    def _status_error(self, error: openai.APIStatusError, retries: int) -> ModelError:
+        said = excerpt(error.response.content)
+        if self._api_key:
+            said = said.replace(self._api_key, "[key]")
+        if error.code in _REFUSAL_CODES:
+            return refuse(said)
+        tries = f" after {retries + 1} attempts" if _worth_retrying(error.status_code) else ""
+        hint = f" ({_HINTS[error.status_code]})" if error.status_code in _HINTS else ""
+        return EndpointError(f"{self.name} answered {error.status_code}{tries}{hint}: {said}")
+
+    def _connect(self) -> openai.AsyncOpenAI:
+        timeout = httpx2.Timeout(self._settings.timeout, connect=self._settings.connect_timeout)
+        return openai.AsyncOpenAI(
+            api_key=self._api_key or "none",
+            base_url=self._base_url,
+            max_retries=self._settings.retries,
+            timeout=timeout,
+            http_client=openai.DefaultAioHttpClient(timeout=timeout),
+        )
+
+
+class OpenAIModel:
+    """A model behind a chat-completions or Responses endpoint."""
+
+    def __init__(
+        self,
+        name: str,
+        endpoint: Endpoint,
+        *,
+        api: Api = "chat",
+        budget: Budget | None = None,
+        known: KnownModel | None = None,
+        context: int | None = None,
+    ) -> None:
+        self.name = name
+        self.family = family_of(name)
+        self.context = context or (known.context if known is not None else None)
+        self.counts_exactly = False
+        self.endpoint = endpoint
+        self._known = known
+        self._wire = _WIRE[api]
+        self._budget = budget
+        self._asked_for_context = False
+
+    def __repr__(self) -> str:
+        return f"OpenAIModel({self.name!r}, {self.endpoint.name!r})"
+
+    async def complete(self, request: ModelRequest) -> ModelReply:
+        """See `Model.complete`."""
+        started = time.perf_counter()
+        reply = await self._ask(request)
+        if request.schema is not None:
+            wrong, parsed = self._judge(reply, request)
+            reply = await self._repair(request, reply, wrong) if wrong else replace(reply, parsed=parsed)
+        return replace(reply, seconds=time.perf_counter() - started)
+
+    async def count_tokens(self, messages: Sequence[JsonObject], tools: Sequence[ToolDefinition] = ()) -> int:
+        """An estimate on the high side. The first count also asks the endpoint for the window, if it is not known."""
+        if self.context is None and self.endpoint.local and not self._asked_for_context:
+            self._asked_for_context = True
+            self.context = await self._window()
+        return estimate(messages, tools)
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self.endpoint.close()
+
+    async def _ask(self, request: ModelRequest) -> ModelReply:
+        if self._budget is not None:
+            self._budget.admit(self.name, priced=self._known is not None)
+        body, attempts = await self.endpoint.post(self._wire.PATH, self._wire.payload(self.name, request))
+        received = self._wire.read(body)
+        cost = cost_of(received.usage, self._known)
+        if self._budget is not None:
+            self._budget.charge(received.usage, cost)
+        if received.refused is not None:
+            raise refuse(received.refused)
+        return _reply(received, cost, self.name, attempts)
+
+    async def _repair(self, request: ModelRequest, first: ModelReply, wrong: Sequence[str]) -> ModelReply:
+        prompt = render("repair", complaints=wrong)
+        said = ({"role": "assistant", "content": first.text}, {"role": "user", "content": prompt.text})
+        second = await self._ask(replace(request, messages=(*request.messages, *said)))
+        still_wrong, parsed = self._judge(second, request)
+        if still_wrong:
+            what = f"{self.name} gave no {request.schema_name} that fits its schema"
+            raise OutputInvalid(f"{what}, also when asked again: {still_wrong[0]}")
+        cost = None if first.cost is None or second.cost is None else first.cost + second.cost
+        attempts = first.attempts + second.attempts
+        return replace(second, parsed=parsed, repairs=1, usage=first.usage + second.usage, cost=cost, attempts=attempts)
+
+    def _judge(self, reply: ModelReply, request: ModelRequest) -> tuple[tuple[str, ...], Any]:
+        assert request.schema is not None
+        if reply.finish == "length":
+            limit = f"max_tokens={request.max_tokens}" if request.max_tokens else "its length limit"
+            raise OutputInvalid(f"{self.name} was cut off at {limit} inside {request.schema_name}")
+        try:
+            value = json.loads(reply.text)
+        except ValueError as error:
+            return (f"the reply is no JSON: {error}",), None
+        return complaints(value, request.schema), value
+
+    async def _window(self) -> int | None:
+        try:
+            listed = json.loads(await self.endpoint.get("/models"))
+        except (EndpointError, ValueError):
+            return None  # not every endpoint lists its models; the first call will tell what is wrong
+        return wire_chat.window_in(listed, self.name)
+
+
+class EmbeddedModel:
+    """Weights served on this machine. The server starts with the first use; its tokens cost nothing."""
+
+    def __init__(self, server: Server, *, api: Api, settings: ClientSettings, budget: Budget | None = None) -> None:
+        self.name = server.settings.name
+        self.family = family_of(self.name)
+        self.context: int | None = server.settings.context
+        self.counts_exactly = True
+        self._server = server
+        self._api: Api = api
+        self._settings = settings
+        self._budget = budget
+        self._model: OpenAIModel | None = None
+        self._starting = asyncio.Lock()
+
+    def __repr__(self) -> str:
+        return f"EmbeddedModel({self.name!r})"
+
+    async def complete(self, request: ModelRequest) -> ModelReply:
+        """See `Model.complete`."""
+        return await (await self.started()).complete(request)
+
+    async def count_tokens(self, messages: Sequence[JsonObject], tools: Sequence[ToolDefinition] = ()) -> int:
+        """Exact: the server's own template and tokenizer."""
+        model = await self.started()
+        body: JsonObject = {"messages": list(messages)}
+        if tools:
+            body["tools"] = wire_chat.tool_forms(tuple(tools))
+        prompt, _ = await model.endpoint.post("//apply-template", body)
+        text = {"content": json.loads(prompt)["prompt"], "add_special": False, "parse_special": True}
+        tokens, _ = await model.endpoint.post("//tokenize", text)
+        return len(json.loads(tokens)["tokens"])
+
+    async def close(self) -> None:
+        """Close the connections and let go of the server."""
+        if self._model is not None:
+            await self._model.close()
+            self._model = None
+        self._server.close()
+
+    async def started(self) -> OpenAIModel:
+        """The model behind the running server."""
+        async with self._starting:
+            if self._model is None:
+                endpoint = Endpoint(await self._server.start(), self._settings)
+                self._model = OpenAIModel(
+                    self.name, endpoint, api=self._api, budget=self._budget, known=_FREE, context=self.context
+                )
+            return self._model
+
+
+def open_model(
+    spec: str,
+    *,
+    api: Api = "chat",
+    budget: Budget | None = None,
+    settings: ClientSettings | None = None,
+    context: int | None = None,
+    prices: Path | None = None,
+    slots: int = DEFAULT_SLOTS,
+) -> Model | None:
+    """A model by its name on the command line: `NAME[@BASE_URL]`, `local`, `local-small`, or `none`.
+
+    The key of hosted endpoints is read from `OPENAI_API_KEY`. Embedded weights that are not in the cache are brought
+    first (blocking, with a progress bar on stderr). `context` is the window in tokens: asked of an embedded server,
+    believed of a hosted model that the price table does not know.
+
+    Raises:
+        ModelUnavailable: no key where one is needed, no weights, or an unreadable price table.
+    """
+    if spec == "none":
+        return None
+    if spec in WEIGHTS:
+        weights = WEIGHTS[spec]
+        window = context or DEFAULT_CONTEXT
+        if window > weights.context:
+            raise ModelUnavailable(f"{spec} reads at most {weights.context} tokens, a window of {window} was asked for")
+        server = Server(ServerSettings(pull(weights), weights.name, window, slots))
+        return EmbeddedModel(server, api=api, settings=settings or _local_settings(slots), budget=budget)
+    named = _SPEC.fullmatch(spec)
+    name, base_url = (named["name"], named["url"].rstrip("/")) if named else (spec, None)
+    key = os.environ.get("OPENAI_API_KEY") or None
+    if base_url is None and key is None:
+        raise ModelUnavailable(
+            f"{name} needs OPENAI_API_KEY in the environment (or name an endpoint: {name}@http://HOST/v1, or local)"
+        )
+    endpoint = Endpoint(base_url, settings or ClientSettings(), key)
+    known = known_model(name, load_prices(prices))
+    return OpenAIModel(name, endpoint, api=api, budget=budget, known=known, context=context)
+
+
+def _reply(received: Received, cost: float | None, name: str, attempts: int) -> ModelReply:
+    return ModelReply(
+        text=received.text,
+        calls=received.calls,
+        reasoning=received.reasoning,
+        finish=received.finish,
+        usage=received.usage,
+        cost=cost,
+        model=name,
+        attempts=attempts,
+        items=received.items,
+    )
+
+
+def _local_settings(slots: int) -> ClientSettings:
+    # a full window takes minutes to read here; what waits for a slot waits on this side
+    return ClientSettings(timeout=1800.0, retries=1, concurrency=slots)
+
+
+def _limit(endpoint: str, concurrency: int) -> asyncio.Semaphore:
+    limits = _LIMITS.setdefault(asyncio.get_running_loop(), {})
+    return limits.setdefault(endpoint, asyncio.Semaphore(concurrency))
+
+
+def _worth_retrying(status: int) -> bool:
+    return status in {408, 409, 429} or status >= 500
+
+
+def _cause(error: BaseException) -> str:
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def _shown_url(url: str) -> str:
+    parts = urlsplit(url)
+    host = parts.netloc.rsplit("@", 1)[-1]
+    return urlunsplit((parts.scheme, host, parts.path.rstrip("/"), "", ""))
+
+
+def _root(base_url: str) -> str:
+    return base_url.rstrip("/").removesuffix("/v1")

@@ -1,0 +1,62 @@
+"""Prompts: Jinja files of a package's `prompts` folder, rendered strictly and named by the hash of their source."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined, meta
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """A rendered prompt; `hash` is that of the template (and what it includes), not of the text."""
+
+    text: str
+    hash: str
+
+
+def render(name: str, /, package: str = "toolsim", **variables: Any) -> Prompt:
+    """Render `<package>/prompts/<name>.j2`.
+
+    Raises:
+        jinja2.UndefinedError: the template uses a variable that was not given.
+        jinja2.TemplateNotFound: there is no such prompt.
+    """
+    text = _environment(package).get_template(f"{name}.j2").render(**variables)
+    return Prompt(text, prompt_hash(name, package))
+
+
+@cache
+def prompt_hash(name: str, package: str = "toolsim") -> str:
+    """The first 16 hex digits of the SHA-256 over the template's source and that of all it includes."""
+    environment = _environment(package)
+    digest, waiting, seen = hashlib.sha256(), [f"{name}.j2"], set[str]()
+    while waiting:
+        template = waiting.pop()
+        if template in seen:
+            continue
+        seen.add(template)
+        source, _, _ = _source(environment, template)
+        digest.update(f"{template}\0{source}\0".encode())
+        references = meta.find_referenced_templates(environment.parse(source))
+        waiting += sorted(reference for reference in references if reference is not None)
+    return digest.hexdigest()[:16]
+
+
+def _source(environment: Environment, template: str) -> tuple[str, str | None, Any]:
+    assert environment.loader is not None
+    return environment.loader.get_source(environment, template)
+
+
+@cache
+def _environment(package: str) -> Environment:
+    return Environment(
+        loader=PackageLoader(package, "prompts"),
+        undefined=StrictUndefined,
+        autoescape=False,  # prompts are text, not HTML
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
