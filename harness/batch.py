@@ -12,8 +12,9 @@ from dataclasses import dataclass
 
 from harness.ledger import ModelStep, ToolStep, read_steps, write_step
 from harness.resample import Rollout
+from harness.rows import End, RolloutRow
 from harness.scene import Scene
-from harness.store import End, RolloutRow, Store
+from harness.store import Store
 from toolsim.errors import BudgetExceeded
 from toolsim.trajectory import JsonObject
 

@@ -12,23 +12,25 @@ from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 
+from repos.catalog import KnownRepository
+from toolsim.calldb import CallDatabase
+from toolsim.seeds import derive_seed
+from toolsim.simulator import SimulatorSettings, ToolSimulator
+
 from harness.batch import Notice, Outcome, Prepared, run_batch
 from harness.candidate import Candidate, RecordedCandidate, fits, open_candidate
 from harness.config import RunConfig
 from harness.ledger import ModelStep, ToolStep
 from harness.resample import Limits, Rollout
+from harness.rows import RolloutRow
 from harness.scene import Scene, set_scene
 from harness.selection import Criteria, Cut, choose_cut, filter_sessions
-from harness.store import RolloutRow, Store
-from repos.catalog import KnownRepository
-from toolsim.calldb import CallDatabase
+from harness.store import Store
 from toolsim.connectors import Connector
 from toolsim.model import open_model
 from toolsim.modeltypes import Budget, Model
 from toolsim.prompting import hashes
-from toolsim.seeds import derive_seed
 from toolsim.shell.base import Shell
-from toolsim.simulator import SimulatorSettings, ToolSimulator
 from toolsim.trajectory import JsonObject, content_hash, turns
 
 

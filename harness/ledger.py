@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from harness.store import LedgerStep
+from harness.rows import LedgerStep
 from toolsim.actions import Mutation
 from toolsim.trajectory import JsonObject, Message, ToolCall, ToolResult
 

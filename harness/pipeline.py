@@ -11,6 +11,8 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+from toolsim.calldb import CallDatabase
+
 from harness import experiment
 from harness.batch import Notice, Outcome
 from harness.config import RunConfig
@@ -18,7 +20,6 @@ from harness.discriminator.measure import Measure, Realism, discriminate
 from harness.ledger import ToolStep, read_steps
 from harness.selection import Criteria
 from harness.store import Store
-from toolsim.calldb import CallDatabase
 from toolsim.connectors import default_connectors
 from toolsim.model import open_model
 from toolsim.modeltypes import Budget, Model

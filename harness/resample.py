@@ -16,8 +16,8 @@ from toolsim.simulator import Answer, ToolSimulator
 from harness.candidate import Candidate
 from harness.graph import Seat, play
 from harness.ledger import ModelStep, Progress, Spent, ToolStep, fold
+from harness.rows import End
 from harness.scene import Scene
-from harness.store import End
 from toolsim.errors import BudgetExceeded, ModelError, ShellError, SimulationFailed, ToolsimError
 from toolsim.modeltypes import ModelReply
 from toolsim.trajectory import CallPair, ToolCall, ToolResult, call_pairs

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from toolsim.seeds import derive_seed
 
 from harness.pools import normalise_repo
-from harness.store import SessionRow
+from harness.rows import SessionRow
 from toolsim.trajectory import Message, Trajectory, Turn, call_pairs, steps, turns
 
 

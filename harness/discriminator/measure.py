@@ -18,7 +18,8 @@ from harness.discriminator.pairs import Origin, Pair, Sides, call_pairs_of, read
 from harness.discriminator.score import Power, Verdict, WinRate, by, join_orders, power, win_rate
 from harness.discriminator.serialise import Window
 from harness.ledger import fold, read_steps
-from harness.store import RolloutRow, Store
+from harness.rows import RolloutRow
+from harness.store import Store
 from toolsim.errors import BudgetExceeded
 from toolsim.modeltypes import Model
 from toolsim.trajectory import effects, model_view, split, turns

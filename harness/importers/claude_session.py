@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from harness.importers import claude_records as kinds
-from harness.importers.base import Skipped
 from harness.importers.claude_parent import find_parent
 from harness.importers.claude_tree import Chain, Link
 from harness.importers.pairing import SkipCounts
@@ -50,8 +48,8 @@ class _Reader:
     chain: Chain = field(default_factory=Chain)
     outcome: JsonObject = field(default_factory=dict)
     boundary: tuple[JsonObject, Link] | None = None
-    queue: deque[tuple[str, int]] = field(default_factory=deque)
-    queued: list[tuple[int, str]] = field(default_factory=list)
+    queue: deque[str] = field(default_factory=deque)
+    taken: set[str] = field(default_factory=set)
 
     def take(self, record: Record) -> None:
         value = record.value
@@ -91,6 +89,8 @@ class _Reader:
             origin = "harness" if self.is_agent else kinds.user_origin(value, content.text)
             message = self._message(record, "user", content.text, origin, images=content.images)
             if content.text or content.images:
+                if content.text in self.queue:
+                    self.queue.remove(content.text)
                 self.chain.prompt(message, link)
             else:
                 self.chain.pass_by(link)
@@ -150,7 +150,7 @@ class _Reader:
         attachment = as_object(value.get("attachment"))
         kind = attachment.get("type")
         text = kinds.attachment_text(attachment)
-        if kind in kinds.IGNORED_ATTACHMENTS or not text:
+        if kind in kinds.IGNORED_ATTACHMENTS or not text or (kind == "queued_command" and text in self.taken):
             self.chain.pass_by(link)
             return
         typed = kind == "queued_command" and attachment.get("commandMode", "prompt") == "prompt" and not self.is_agent
@@ -159,18 +159,20 @@ class _Reader:
         self.chain.prompt(message, link, moves=False)
 
     def _queue(self, record: Record) -> None:
-        """What the human types while the agent works; taken up inside the turn it leaves only its removal."""
-        value = record.value
-        operation, text = value.get("operation"), as_text(value.get("content"))
+        """What the human types while the agent works: taken up inside the turn, it leaves no record but its removal.
+
+        A removal names nothing: it takes the oldest typed text. Texts sent after the turn come as records again.
+        """
+        operation, text = record.value.get("operation"), as_text(record.value.get("content"))
         if operation == "enqueue":
-            self.queue.append((text or "", record.line))
+            if text is not None and not text.startswith(("{", "<")):
+                self.queue.append(text)
         elif operation == "popAll":
             self.queue.clear()
-        elif operation in {"remove", "dequeue"} and self.queue:
-            queued, _ = self.queue.popleft()
-            if operation == "remove" and queued and not _is_json_object(queued):
-                message = self._message(record, "user", queued, "harness", extra={"queued": True})
-                self.chain.prompt(message, Link(), moves=False)
+        elif operation == "remove" and self.queue:
+            message = self._message(record, "user", self.queue.popleft(), "user", extra={"queued": True})
+            self.chain.aside(message)
+            self.taken.add(message.text)
         elif operation not in {"remove", "dequeue"}:
             self.skips.add(f"line {record.line}", f"unknown queue operation {operation!r}")
 
@@ -295,15 +297,6 @@ def _last(values: list[JsonObject], key: str) -> str | None:
     return _first(reversed(values), key)
 
 
-def _is_json_object(text: str) -> bool:
-    try:
-        return isinstance(json.loads(text), dict)
-    except (ValueError, RecursionError):
-        return False
-
-
 def _where(source: str | None) -> str:
     return f"line {source.rpartition(':')[2]}" if source else "file"
 
-
-__all__ = ["Skipped", "Stream", "build"]

@@ -54,6 +54,12 @@ class Chain:
         index = self._add(message, link, anchor)
         self._rounds[index] = index if moves else self._rounds.get(anchor, index) if anchor is not None else index
 
+    def aside(self, message: Message) -> None:
+        """A message that hangs nowhere: it stays with what came last."""
+        last = self._visible[-1] if self._visible else None
+        index = self._add(message, Link(), last)
+        self._rounds[index] = index if last is None else self._rounds.get(last, last)
+
     def response(self, message: Message, content: Content, response_id: str | None, link: Link) -> None:
         """A piece of an agent message; pieces with one `response_id` make one message."""
         calls = []

@@ -9,6 +9,7 @@ import gzip
 import io
 import json
 import math
+import re
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -30,6 +31,7 @@ _CHUNK = 1024 * 1024
 _GZIP = b"\x1f\x8b"
 _ZSTD = b"\x28\xb5\x2f\xfd"
 _BOM = b"\xef\xbb\xbf"
+_GLUED = re.compile(rb'(?<=\})(?=\{"(?:type|parentUuid|timestamp|uuid)":)')
 _UNPACK_ERRORS = (zlib.error, EOFError, gzip.BadGzipFile, zstandard.ZstdError)
 
 
@@ -114,14 +116,15 @@ def read_records(path: Path) -> Iterator[Record | Skipped]:
         if not data.strip():
             continue
         try:
-            value = parse_json(data)
+            values = _values_of(data)
         except Damaged as error:
             yield Skipped(str(path), f"line {number}", str(error))
             continue
-        if isinstance(value, dict):
-            yield Record(number, value)
-        else:
-            yield Skipped(str(path), f"line {number}", f"a JSON {type(value).__name__} where an object was expected")
+        for value in values:
+            if isinstance(value, dict):
+                yield Record(number, value)
+            else:
+                yield Skipped(str(path), f"line {number}", f"a JSON {type(value).__name__} instead of an object")
 
 
 def read_document(path: Path) -> Any | Skipped:
@@ -161,6 +164,17 @@ def parse_json(data: bytes | str) -> Any:
     if (text.count("{") + text.count("[")) > MAX_DEPTH and _deeper_than(value, MAX_DEPTH):
         raise Damaged(f"JSON nested over {MAX_DEPTH} levels")
     return _without_surrogates(value) if "\\ud" in text or "\\uD" in text else value
+
+
+def _values_of(data: bytes) -> list[Any]:
+    """The value of a line, or the objects of a line whose end was lost when the next one was appended."""
+    try:
+        return [parse_json(data)]
+    except Damaged:
+        pieces = _GLUED.split(data)
+        if len(pieces) == 1:
+            raise
+        return [parse_json(piece) for piece in pieces]
 
 
 def _line(path: Path, number: int, kept: io.BytesIO, length: int, last: bytes) -> tuple[int, bytes] | Skipped:

@@ -14,7 +14,8 @@ from harness.discriminator.pairs import Pair, read_pair
 from harness.discriminator.serialise import serialise_call, serialise_message
 from harness.ledger import ModelStep, ToolStep, read_steps
 from harness.report.inert import inert, shorten
-from harness.store import End, RolloutRow, Store
+from harness.rows import End, RolloutRow
+from harness.store import Store
 from toolsim.trajectory import JsonObject, Message, effects, split, turns
 
 _LIMIT = 6000
