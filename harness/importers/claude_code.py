@@ -31,7 +31,7 @@ class ClaudeCode:
         """Claude Code records carry a `sessionId` and a chain, or are one of its own bookkeeping kinds."""
         records = head_records(head)
         if records:
-            return any(_is_claude(record) for record in records)
+            return any(map(_is_claude, records)) and not any("parts" in as_object(r.get("message")) for r in records)
         keys = key_paths(head, depth=1)
         return bool(_CUT_HEAD.search(head)) and {"sessionId", "snapshot", "summary"} & keys != set() and "parts" not in keys
 
@@ -133,7 +133,7 @@ def _is_claude(record: JsonObject) -> bool:
     kind = record.get("type")
     if kind in {"user", "assistant"}:
         message = as_object(record.get("message"))
-        return "sessionId" in record and "content" in message and "parts" not in message
+        return "sessionId" in record and "content" in message
     if kind == "summary":
         return "leafUuid" in record
     if kind == "file-history-snapshot":

@@ -31,7 +31,7 @@ _CHUNK = 1024 * 1024
 _GZIP = b"\x1f\x8b"
 _ZSTD = b"\x28\xb5\x2f\xfd"
 _BOM = b"\xef\xbb\xbf"
-_GLUED = re.compile(rb'(?<=\})(?=\{"(?:type|parentUuid|timestamp|uuid)":)')
+_GLUED = re.compile(rb'(?<=[^:,\[\s])(?=\{"(?:type|parentUuid|timestamp|uuid|sessionId)":)')
 _UNPACK_ERRORS = (zlib.error, EOFError, gzip.BadGzipFile, zstandard.ZstdError)
 
 
@@ -115,14 +115,11 @@ def read_records(path: Path) -> Iterator[Record | Skipped]:
             data = data.removeprefix(_BOM)
         if not data.strip():
             continue
-        try:
-            values = _values_of(data)
-        except Damaged as error:
-            yield Skipped(str(path), f"line {number}", str(error))
-            continue
-        for value in values:
+        for value in _values_of(data):
             if isinstance(value, dict):
                 yield Record(number, value)
+            elif isinstance(value, Damaged):
+                yield Skipped(str(path), f"line {number}", str(value))
             else:
                 yield Skipped(str(path), f"line {number}", f"a JSON {type(value).__name__} instead of an object")
 
@@ -167,14 +164,19 @@ def parse_json(data: bytes | str) -> Any:
 
 
 def _values_of(data: bytes) -> list[Any]:
-    """The value of a line, or the objects of a line whose end was lost when the next one was appended."""
+    """The value of a line, or those of a line that another one was appended to; what is damaged as `Damaged`."""
     try:
         return [parse_json(data)]
-    except Damaged:
+    except Damaged as error:
         pieces = _GLUED.split(data)
-        if len(pieces) == 1:
-            raise
-        return [parse_json(piece) for piece in pieces]
+        return [error] if len(pieces) == 1 else [_value_or_damage(piece) for piece in pieces]
+
+
+def _value_or_damage(data: bytes) -> Any:
+    try:
+        return parse_json(data)
+    except Damaged as error:
+        return error
 
 
 def _line(path: Path, number: int, kept: io.BytesIO, length: int, last: bytes) -> tuple[int, bytes] | Skipped:
