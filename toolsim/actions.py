@@ -295,6 +295,21 @@ class PutFile:
 
 
 @dataclass(frozen=True, slots=True)
+class Seen:
+    """A recorded result showed text of the file: from line `start` on, or all of it (`whole`).
+
+    What agrees with the known content changes nothing (line ends and redacted spans of a record are no difference);
+    else the record wins: a whole text becomes the content, lines make a content that lacks them unknown.
+    """
+
+    path: str
+    text: str
+    start: int = 1
+    whole: bool = False
+    type: Literal["seen"] = "seen"
+
+
+@dataclass(frozen=True, slots=True)
 class RemovePath:
     """The file or directory tree is gone."""
 
@@ -397,6 +412,6 @@ class Advance:
 
 
 Mutation: TypeAlias = (
-    PutFile | RemovePath | MovePath | MakeDirectory | Blur | Fact | SetCwd | SetEnv
+    PutFile | Seen | RemovePath | MovePath | MakeDirectory | Blur | Fact | SetCwd | SetEnv
     | StartProcess | EndProcess | MarkRead | Advance
 )  # fmt: skip

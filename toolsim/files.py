@@ -246,7 +246,7 @@ class Files:
         elif not tree and blur.scope == "all":
             self.marks[key] = Mark(self.serial, "unknown", reason=blur.reason)
         elif not tree:
-            if self.kind(key) in ("file", "unknown"):
+            if self.kind(key) == "file":
                 self.put(key, Mark(self.serial, "file", None, self.mode(key), blur.reason))
         elif blur.scope == "all":
             self._forget_below(key)

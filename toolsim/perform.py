@@ -11,6 +11,7 @@ refused), `newlines` (`"keep"`: texts are matched as they are; else CRLF is matc
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -23,6 +24,7 @@ from toolsim.actions import (
     Edit,
     EditLines,
     EndProcess,
+    Fact,
     FileText,
     Glob,
     Grep,
@@ -293,6 +295,20 @@ def _kill(action: Kill, world: World) -> Performed:
     return Reply(process.command), (EndProcess(action.handle),)
 
 
+def _note(action: Note, world: World) -> Performed:
+    """A note is taken. One of kind `numbered:X` gets the next number of its kind, as a `Reply`."""
+    if not action.kind.startswith("numbered:"):
+        return Noted(), ()
+    kind = action.kind.removeprefix("numbered:")
+    taken = [int(n) for fact in world.facts for n in re.findall(rf"^{re.escape(kind)} (\d+)$", fact.text)]
+    number = max(taken, default=0) + 1
+    return Reply(str(number)), (Fact(f"{kind} {number}", ""),)
+
+
+def _invalid(action: Invalid, _: World) -> Performed:
+    return Problem("invalid", None, {"message": action.message}), ()
+
+
 _PERFORMERS: dict[type, Callable[[Any, World], Performed]] = {
     Read: _read,
     Write: _write,
@@ -305,6 +321,6 @@ _PERFORMERS: dict[type, Callable[[Any, World], Performed]] = {
     Glob: lambda action, world: (search.glob(action, world), ()),
     Grep: lambda action, world: (search.grep(action, world), ()),
     ListDirectory: lambda action, world: (_list(action, world), ()),
-    Note: lambda action, world: (Noted(), ()),
-    Invalid: lambda action, world: (Problem("invalid", None, {"message": action.message}), ()),
+    Note: _note,
+    Invalid: _invalid,
 }

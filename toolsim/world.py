@@ -28,13 +28,15 @@ from toolsim.actions import (
     Outcome,
     PutFile,
     RemovePath,
+    Seen,
     SetCwd,
     SetEnv,
     StartProcess,
     Unknown,
 )  # fmt: skip
-from toolsim.files import Absent, Files, Kind, Mark, Names, Overlay, Unseen, ignore_rules
+from toolsim.files import Absent, Files, Kind, Mark, Names, Overlay, State, Unseen, ignore_rules
 from toolsim.scaffolds.base import ScaffoldProfile
+from toolsim.seeing import REDACTED, agrees
 
 if TYPE_CHECKING:
     from repos.snapshot import Snapshot
@@ -161,7 +163,7 @@ class World:
 
     def effect_tokens(self) -> tuple[str, ...]:
         """The tokens of all opaque effects so far, in order: part of the state that a program run depends on."""
-        return tuple(fact.token for fact in self.facts)
+        return tuple(fact.token for fact in self.facts if fact.token)
 
     def diff(self) -> JsonObject:
         """The changed state as JSON for viewers: files by status, unknown paths, facts, processes, directory."""
@@ -198,10 +200,23 @@ class World:
                 self.files.move(self.key(path), self.key(target))
             case Blur(path):
                 self.files.blur(mutation, self.key(path))
+            case Seen():
+                self._see(mutation)
             case MarkRead(path):
                 self.read_paths[self.key(path)] = self.files.serial
             case _:
                 self._apply_other(mutation)
+
+    def _see(self, seen: Seen) -> None:
+        key = self.key(seen.path)
+        known = self.files.read(key)
+        if isinstance(known, bytes) and agrees(seen, known):
+            return
+        redacted = REDACTED in seen.text
+        content = seen.text.encode("utf-8", "surrogateescape") if seen.whole and not redacted else None
+        reason = "shown redacted" if redacted else "a read showed lines that it lacks"
+        state: State = "file" if content is None else "content"
+        self.files.put(key, Mark(self.files.serial, state, content, self.files.mode(key), reason))
 
     def _apply_other(self, mutation: Fact | SetCwd | SetEnv | Advance | StartProcess | EndProcess) -> None:
         match mutation:

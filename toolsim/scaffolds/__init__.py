@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from toolsim.scaffolds.base import Scaffold
+from toolsim.scaffolds.claude_code import CLAUDE_CODE
 from toolsim.scaffolds.generic import GENERIC
 
 SCAFFOLDS: Mapping[str, Scaffold] = {
+    "claude-code": CLAUDE_CODE,
     "generic": GENERIC,
 }
 

@@ -7,7 +7,7 @@ Nothing here reads files, asks models or knows the world; a scaffold is used in 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -34,11 +34,15 @@ class ScaffoldProfile:
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """A tool result in the scaffold's own form, without call id."""
+    """A tool result in the scaffold's own form, without call id.
+
+    `mutations` are changes of the scaffold's own state (an open window, kept in environment variables).
+    """
 
     content: str
     is_error: bool | None = None
     exit_code: int | None = None
+    mutations: tuple[Mutation, ...] = ()
 
 
 class Scaffold(Protocol):
@@ -52,8 +56,10 @@ class Scaffold(Protocol):
     def fit(self, session: Session, messages: Sequence[Message]) -> ScaffoldProfile:
         """The form parameters that explain the results in `messages` (all that happened before the cut)."""
 
-    def action(self, call: ToolCall, profile: ScaffoldProfile, cwd: str) -> Action:
-        """What the call does. Never raises on odd arguments: `Invalid` or `Opaque`."""
+    def action(
+        self, call: ToolCall, profile: ScaffoldProfile, cwd: str, env: Mapping[str, str] | None = None
+    ) -> Action:
+        """What the call does, with the world's directory and environment. Never raises: `Invalid` or `Opaque`."""
 
     def render(self, call: ToolCall, action: Action, outcome: Outcome, profile: ScaffoldProfile) -> Rendered | Unknown:
         """The exact text that the product shows for this outcome; `Unknown` where its form is not explained."""
@@ -61,7 +67,13 @@ class Scaffold(Protocol):
     def observe(
         self, call: ToolCall, action: Action, result: ToolResult, profile: ScaffoldProfile
     ) -> tuple[Mutation, ...]:
-        """What a recorded call and its result show of the world after it: contents seen, written, or made unknown."""
+        """What a recorded call and its result show of the world: contents seen, written, or made unknown.
+
+        Shown text of a file is `Seen`. For an edit that succeeded at least one mutation is returned (`MarkRead` if
+        nothing else is certain), for one that failed none: where no `PutFile`, `RemovePath`, `MovePath` or `Blur` is
+        among them, the world applies the action itself to what it knows after them (a pre-image as `Seen`). The
+        effects of shell commands are not this method's work.
+        """
 
     def raw(self, call: ToolCall, action: Action, result: ToolResult, profile: ScaffoldProfile) -> str | None:
         """The tool's own output inside a recorded result (form removed); `None` where it cannot be recovered.

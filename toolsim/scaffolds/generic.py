@@ -7,7 +7,7 @@ recorded results of the prefix show that the tool's form is the raw text itself.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from toolsim import paths
 from toolsim.actions import (
@@ -55,7 +55,9 @@ class GenericScaffold:
         userland = "bsd" if cwd.startswith("/Users/") else "gnu"
         return ScaffoldProfile(self.name, session.agent_version, userland, "bash", cwd)
 
-    def action(self, call: ToolCall, profile: ScaffoldProfile, cwd: str) -> Action:
+    def action(
+        self, call: ToolCall, profile: ScaffoldProfile, cwd: str, env: Mapping[str, str] | None = None
+    ) -> Action:
         """The call by its name and arguments; `Opaque` where they say nothing."""
         name = call.name.lower().rpartition(".")[2]
         path = _first(call, _PATHS)

@@ -1,0 +1,45 @@
+"""Whether text shown in a recorded result agrees with known bytes of a file.
+
+Records normalise line ends, drop byte order marks, and may be redacted: spans of a secret are written over with one
+word, which then stands for any text without a line end.
+"""
+
+from __future__ import annotations
+
+import re
+
+from toolsim.actions import Seen
+
+REDACTED = "REDACTED"
+
+
+def agrees(seen: Seen, known: bytes) -> bool:
+    """Whether the shown lines are in the file at their place (all of it, if `whole`)."""
+    text = plain(known.decode("utf-8", "surrogateescape"))
+    shown = plain(seen.text)
+    if seen.whole:
+        return same_text(shown, text)
+    lines, wanted = text.split("\n"), shown.split("\n")
+    return same_text(shown, "\n".join(lines[seen.start - 1 : seen.start - 1 + len(wanted)]))
+
+
+def plain(text: str) -> str:
+    """Without byte order mark and with LF line ends; a lone surrogate is the replacement character."""
+    text = text.removeprefix("\ufeff").replace("\r\n", "\n")
+    return text.encode("utf-8", "replace").decode("utf-8") if not text.isascii() else text
+
+
+def same_text(shown: str, real: str) -> bool:
+    """Equal, or equal where redacted spans of `shown` stand for anything inside a line."""
+    if shown == real:
+        return True
+    if REDACTED not in shown:
+        return False
+    left, right = shown.split("\n"), real.split("\n")
+    return len(left) == len(right) and all(_same_line(a, b) for a, b in zip(left, right, strict=True))
+
+
+def _same_line(shown: str, real: str) -> bool:
+    if shown == real:
+        return True
+    return REDACTED in shown and re.fullmatch(".*".join(map(re.escape, shown.split(REDACTED))), real) is not None
