@@ -288,7 +288,7 @@ def steps(trajectory: Trajectory, turn: Turn) -> tuple[int, ...]:
         item = trajectory.items[index]
         if not isinstance(item, Message) or item.role != "assistant":
             continue
-        if index > open_until:
+        if index > open_until and item.origin == "agent":
             cuts.append(index)
         for call in item.calls:
             open_until = max(open_until, answered.get(call.id) or -1)
@@ -326,6 +326,6 @@ def load_trajectory(data: bytes | str) -> Trajectory:
 
 def _first_agent_message(items: Sequence[Item]) -> int | None:
     for index, item in enumerate(items):
-        if isinstance(item, Message) and item.role == "assistant":
+        if isinstance(item, Message) and item.role == "assistant" and item.origin == "agent":
             return index
     return None

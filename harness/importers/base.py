@@ -22,9 +22,11 @@ class Skipped:
 class Importer(Protocol):
     """One recorded format."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """The format's name, as in `--format`."""
 
-    def sniff(self, path: Path, head: bytes) -> bool:
+    def sniff(self, path: Path, head: bytes, /) -> bool:
         """Whether a file that begins with `head` (up to 64 KiB, decompressed) is of this format."""
 
     def read(self, path: Path) -> Iterator[Trajectory | Skipped]:

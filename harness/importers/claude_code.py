@@ -27,13 +27,17 @@ class ClaudeCode:
 
     name: str = "claude-code"
 
-    def sniff(self, path: Path, head: bytes) -> bool:
+    def sniff(self, _path: Path, head: bytes, /) -> bool:
         """Claude Code records carry a `sessionId` and a chain, or are one of its own bookkeeping kinds."""
         records = head_records(head)
         if records:
             return any(map(_is_claude, records)) and not any("parts" in as_object(r.get("message")) for r in records)
         keys = key_paths(head, depth=1)
-        return bool(_CUT_HEAD.search(head)) and {"sessionId", "snapshot", "summary"} & keys != set() and "parts" not in keys
+        return (
+            bool(_CUT_HEAD.search(head))
+            and {"sessionId", "snapshot", "summary"} & keys != set()
+            and "parts" not in keys
+        )
 
     def read(self, path: Path) -> Iterator[Trajectory | Skipped]:
         """One trajectory for the session and one for each sub-agent found in the file."""
@@ -89,7 +93,8 @@ class _Splitter:
         inner, agent = as_object(data.get("message")), as_text(data.get("agentId"))
         if agent is None or as_text(inner.get("type")) not in {"user", "assistant"}:
             return
-        around = {key: record.value[key] for key in ("cwd", "gitBranch", "version", "sessionId") if key in record.value}
+        keys = ("cwd", "gitBranch", "version", "sessionId")
+        around: JsonObject = {key: record.value[key] for key in keys if key in record.value}
         value: JsonObject = {**around, **inner, "agentId": agent}
         value.pop("parentUuid", None)
         self.agents.setdefault(agent, []).append(Record(record.line, value))

@@ -120,7 +120,9 @@ class _Reader:
             return
         block = {**value, "content": value.get("output", value.get("content"))}
         found = kinds.read_result(block)
-        result = kinds.Result(found.content, found.images, found.recorded_id, found.is_error, found.exit_code, name or None)
+        result = kinds.Result(
+            found.content, found.images, found.recorded_id, found.is_error, found.exit_code, name or None
+        )
         self.chain.result(self._message(record, "tool", "", "tool"), result, link, (), None)
 
     def _system(self, record: Record) -> None:
@@ -189,7 +191,7 @@ class _Reader:
         self.boundary = None
         self.chain.compact((message, *kept), link, message.source, message.at, tip=tip)
 
-    def _message(  # noqa: PLR0913
+    def _message(
         self,
         record: Record,
         role: str,
@@ -226,7 +228,9 @@ def _session(stream: Stream, path: Path, prompts: dict[str, str], reader: _Reade
     values = [record.value for record in stream.records]
     spoken = [value for value in values if value.get("type") in kinds.CONVERSATION] or values
     own = _last(spoken, "sessionId") or path.stem
-    root = next((uuid for v in spoken if v.get("type") in {"user", "assistant"} and (uuid := as_text(v.get("uuid")))), None)
+    root = next(
+        (uuid for v in spoken if v.get("type") in {"user", "assistant"} and (uuid := as_text(v.get("uuid")))), None
+    )
     cwd = _first(spoken, "cwd")
     messages = [item for item in reader.chain.items if isinstance(item, Message)]
     parent_id, parent_call, lineage = None, None, root or own
@@ -299,4 +303,3 @@ def _last(values: list[JsonObject], key: str) -> str | None:
 
 def _where(source: str | None) -> str:
     return f"line {source.rpartition(':')[2]}" if source else "file"
-

@@ -33,7 +33,7 @@ class Codex:
 
     name: str = "codex"
 
-    def sniff(self, path: Path, head: bytes) -> bool:
+    def sniff(self, _path: Path, head: bytes, /) -> bool:
         """Wrapped records (`type` and `payload`), a bare header line, or a document of `session` and `items`."""
         records = head_records(head)
         if any(record.get("type") in WRAPPED and "payload" in record for record in records):

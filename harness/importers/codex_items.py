@@ -25,11 +25,13 @@ IGNORED_ITEMS = frozenset({"compaction", "context_compaction", "ghost_snapshot",
 IGNORED_EVENTS = frozenset(
     {
         "agent_message", "agent_message_delta", "agent_reasoning", "agent_reasoning_delta",
-        "agent_reasoning_raw_content", "agent_reasoning_section_break", "apply_patch_approval_request", "background_event",
+        "agent_reasoning_raw_content", "agent_reasoning_section_break", "apply_patch_approval_request",
+        "background_event",
         "context_compacted", "entered_review_mode", "error", "exec_approval_request", "exec_command_begin",
         "exec_command_output_delta", "exited_review_mode", "item_completed", "item_started", "mcp_tool_call_begin",
         "patch_apply_begin", "plan_update", "session_configured", "shutdown_complete", "stream_error",
-        "task_complete", "task_started", "thread_name_updated", "thread_settings_applied", "token_count", "turn_aborted",
+        "task_complete", "task_started", "thread_name_updated", "thread_settings_applied", "token_count",
+        "turn_aborted",
         "turn_complete", "turn_diff", "turn_started", "undo_completed", "undo_started", "view_image_tool_call",
         "warning", "web_search_begin", "web_search_end", "image_generation_end", "model_reroute",
     }
@@ -39,7 +41,8 @@ _HARNESS_STARTS = (
     "<environment_context>", "<user_instructions>", "<permissions instructions>", "<turn_aborted>", "<skill>",
     "<subagent_notification>", "<user_shell_command>", "<collaboration_mode>", "<apps_instructions>",
     "<skills_instructions>", "<plugins_instructions>", "<goal_context>", "<hook_prompt", "<model_switch>",
-    "<personality_spec>", "<realtime_conversation>", "# AGENTS.md instructions", "Another language model started to solve",
+    "<personality_spec>", "<realtime_conversation>", "# AGENTS.md instructions",
+    "Another language model started to solve",
     "Warning: apply_patch was requested via",
 )  # fmt: skip
 
@@ -78,7 +81,9 @@ def read_call(item: JsonObject) -> CallItem:
     if kind == "local_shell_call":
         return CallItem("local_shell", as_object(item.get("action")), recorded_id)
     if kind == "web_search_call":
-        return CallItem("web_search", as_object(item.get("action")), recorded_id or as_text(item.get("id")), hosted=True)
+        return CallItem(
+            "web_search", as_object(item.get("action")), recorded_id or as_text(item.get("id")), hosted=True
+        )
     if kind == "image_generation_call":
         prompt = as_text(item.get("revised_prompt"))
         return CallItem("image_generation", {"prompt": prompt} if prompt else {}, as_text(item.get("id")), hosted=True)
@@ -142,6 +147,8 @@ def read_tools(tools: Any) -> tuple[ToolDefinition, ...]:
         name = as_text(as_object(tool).get("name"))
         if name is None:
             continue
-        schema = next((as_object(tool[key]) for key in ("inputSchema", "input_schema", "parameters") if key in tool), {})
+        schema = next(
+            (as_object(tool[key]) for key in ("inputSchema", "input_schema", "parameters") if key in tool), {}
+        )
         found.append(ToolDefinition(name, as_text(tool.get("description")) or "", schema))
     return tuple(found)

@@ -1,4 +1,4 @@
-"""A Codex rollout as a trajectory: records in order, responses put together, history edits as compactions and rewinds."""
+"""A Codex rollout as a trajectory: records in order, responses put together, edits of the history as items."""
 
 from __future__ import annotations
 
@@ -9,11 +9,27 @@ from harness.importers import codex_items as kinds
 from harness.importers.pairing import CallBook, SkipCounts
 from harness.importers.reading import Record
 from harness.importers.values import (
-    as_int, as_object, as_text, content_text, first_text, member, parse_arguments, platform_of, unix_time,
-)  # fmt: skip
+    as_int,
+    as_object,
+    as_text,
+    content_text,
+    first_text,
+    member,
+    parse_arguments,
+    platform_of,
+    unix_time,
+)
 from toolsim.trajectory import (
-    Compaction, Item, JsonObject, Message, Repository, Rewind, Session, ToolResult, Trajectory,
-)  # fmt: skip
+    Compaction,
+    Item,
+    JsonObject,
+    Message,
+    Repository,
+    Rewind,
+    Session,
+    ToolResult,
+    Trajectory,
+)
 
 
 @dataclass(slots=True)
@@ -97,7 +113,9 @@ class CodexReader:
         self._open = None
         message = self._new("system" if role in {"developer", "system"} else "user", record, text)
         typed = message.role == "user" and not kinds.is_harness_text(text)
-        self.items.append(replace(message, origin="user" if typed else "harness", extra={"images": images} if images else {}))
+        self.items.append(
+            replace(message, origin="user" if typed else "harness", extra={"images": images} if images else {})
+        )
         if typed:
             self._user_messages.append(len(self.items) - 1)
 
@@ -122,7 +140,13 @@ class CodexReader:
             return
         self._open = None
         result = ToolResult(
-            call.id, output.content, output.is_error, output.exit_code, output.duration, output.images, output.structured
+            call.id,
+            output.content,
+            output.is_error,
+            output.exit_code,
+            output.duration,
+            output.images,
+            output.structured,
         )
         self.items.append(replace(self._new("tool", record, ""), result=result))
         if call.recorded_id is not None:
@@ -170,7 +194,7 @@ class CodexReader:
         history = payload.get("replacement_history")
         if isinstance(history, list):
             inner = CodexReader(self.name, SkipCounts(self.skips.path))
-            inner._cwd, inner._model = self._cwd, self._model  # noqa: SLF001
+            inner._cwd, inner._model = self._cwd, self._model
             for item in history:
                 if isinstance(item, dict):
                     inner.take("response_item", item, Record(record.line, {**record.value, "payload": None}))
@@ -258,7 +282,8 @@ class CodexReader:
     def _lineage(self, own: str, parent: str | None) -> str:
         """The session at the root of the copied history, as far back as the file tells."""
         origins = {
-            first_text(meta.get("id"), meta.get("session_id")): as_text(meta.get("forked_from_id")) for meta in self.metas
+            first_text(meta.get("id"), meta.get("session_id")): as_text(meta.get("forked_from_id"))
+            for meta in self.metas
         }
         root, seen = own, {own}
         while (origin := origins.get(root)) is not None and origin not in seen:
@@ -280,5 +305,3 @@ def _failed(event: JsonObject) -> bool | None:
         return True if "Err" in result else stated if isinstance(stated, bool) else None
     success = event.get("success")
     return not success if isinstance(success, bool) else None
-
-

@@ -46,7 +46,7 @@ def detect(path: Path) -> Importer | None:
     return next((importer for importer in IMPORTERS if importer.sniff(path, head)), None)
 
 
-def read_paths(paths: Iterable[Path], format: str | None = None) -> Iterator[Trajectory | Skipped]:  # noqa: A002
+def read_paths(paths: Iterable[Path], format: str | None = None) -> Iterator[Trajectory | Skipped]:
     """All sessions of files, folders (with all that is in them) and glob patterns, in sorted order.
 
     What cannot be read or recognised becomes one `Skipped` each; content never raises.
@@ -89,7 +89,7 @@ def _units(path: Path) -> Iterator[Path | Skipped]:
     elif path.exists() or path.is_symlink():
         yield path if path.is_file() else Skipped(str(path), "file", "no regular file")
     elif glob.has_magic(str(path)):
-        matches = sorted(glob.glob(str(path.expanduser()), recursive=True))
+        matches = sorted(glob.glob(str(path.expanduser()), recursive=True))  # noqa: PTH207
         if not matches:
             yield Skipped(str(path), "pattern", "matches no file")
         for match in matches:
@@ -103,7 +103,7 @@ def _walk(folder: Path) -> Iterator[Path | Skipped]:
         yield folder
         return
     try:
-        names = sorted(os.listdir(folder))
+        names = sorted(os.listdir(folder))  # noqa: PTH208
     except OSError as error:
         yield Skipped(str(folder), "folder", f"cannot be read: {error.strerror or error}")
         return

@@ -16,13 +16,27 @@ from harness.importers.pairing import CallBook, SkipCounts
 from harness.importers.reading import read_document
 from harness.importers.sniffing import key_paths
 from harness.importers.values import (
-    as_int, as_list, as_object, as_text, content_text, first_text, member, parse_arguments, platform_of, unix_time,
-)  # fmt: skip
+    as_int,
+    as_list,
+    as_object,
+    as_text,
+    content_text,
+    first_text,
+    member,
+    parse_arguments,
+    platform_of,
+    unix_time,
+)
 from toolsim.trajectory import JsonObject, Message, Session, ToolCall, ToolResult, Trajectory, content_hash
 
 _ACTION_START = re.compile(r"```(?:bash|mswea_bash_command|sh)[ \t]*\n")
 _RETURN_CODE = re.compile(r"<returncode>(-?\d{1,9})</returncode>")
-_SIGNS = (b"<returncode>", b"mswea_bash_command", b"COMPLETE_TASK_AND_SUBMIT_FINAL_OUTPUT", b"MINI_SWE_AGENT_FINAL_OUTPUT")
+_SIGNS = (
+    b"<returncode>",
+    b"mswea_bash_command",
+    b"COMPLETE_TASK_AND_SUBMIT_FINAL_OUTPUT",
+    b"MINI_SWE_AGENT_FINAL_OUTPUT",
+)
 _KNOWN = frozenset({"info", "messages", "trajectory_format", "instance_id"})
 
 
@@ -32,7 +46,7 @@ class MiniSweAgent:
 
     name: str = "mini-swe-agent"
 
-    def sniff(self, path: Path, head: bytes) -> bool:
+    def sniff(self, _path: Path, head: bytes, /) -> bool:
         """`trajectory_format`, its `info` with messages, or a bare list of messages with its own marks."""
         keys = key_paths(head, depth=3)
         if "schema_version" in keys:
@@ -127,7 +141,10 @@ class _Reader:
     def _response(self, entry: JsonObject, extra: JsonObject, source: str, at: float | None) -> None:
         text, _ = content_text(entry.get("content"))
         reasoning = first_text(entry.get("reasoning_content"), entry.get("reasoning"))
-        recorded = [(as_text(as_object(c).get("id")), as_object(member(c, "function"))) for c in as_list(entry.get("tool_calls"))]
+        recorded = [
+            (as_text(as_object(c).get("id")), as_object(member(c, "function")))
+            for c in as_list(entry.get("tool_calls"))
+        ]
         for part in as_list(entry.get("output")):
             item = as_object(part)
             if item.get("type") == "function_call":
@@ -145,10 +162,12 @@ class _Reader:
         self.waiting = list(calls)
         model = as_text(member(extra, "response", "model")) or self.model
         self.items.append(
-            Message("assistant", text, "agent", reasoning, tuple(calls), at=at, cwd=self.cwd, model=model, source=source)
+            Message(
+                "assistant", text, "agent", reasoning, tuple(calls), at=at, cwd=self.cwd, model=model, source=source
+            )
         )
 
-    def _observation(  # noqa: PLR0913
+    def _observation(
         self, content: Any, extra: JsonObject, recorded: str | None, source: str, at: float | None, role: str
     ) -> None:
         call = next((c for c in self.waiting if recorded is not None and c.recorded_id == recorded), None)
@@ -174,7 +193,9 @@ class _Reader:
 def _text_actions(text: str, extra: JsonObject) -> list[str]:
     """Commands of a text response: as the agent parsed them, else its one fenced block (two are a format error)."""
     if "actions" in extra:
-        commands = [a if isinstance(a, str) else as_text(as_object(a).get("command")) for a in as_list(extra["actions"])]
+        commands = [
+            a if isinstance(a, str) else as_text(as_object(a).get("command")) for a in as_list(extra["actions"])
+        ]
         return [command for command in commands if command]
     found = []
     start = _ACTION_START.search(text)

@@ -20,7 +20,7 @@ from harness.importers.pairing import SkipCounts
 from harness.importers.reading import Record, read_document, read_records
 from harness.importers.sniffing import key_paths
 from harness.importers.values import as_list, as_object, as_text, first_text, member, platform_of
-from toolsim.trajectory import JsonObject, Message, Repository, Session, Trajectory, content_hash
+from toolsim.trajectory import JsonObject, Message, Repository, Trajectory, content_hash
 
 _SLUG = re.compile(r"^[\w.-]+/[\w.-]+$")
 _UPLOADED = re.compile(r"<uploaded_files>\s*(/\S+)\s*</uploaded_files>")
@@ -33,7 +33,7 @@ class OpenHands:
 
     name: str = "openhands"
 
-    def sniff(self, path: Path, head: bytes) -> bool:
+    def sniff(self, path: Path, head: bytes, /) -> bool:
         """Events (`action` or `observation` beside `source`), evaluation lines, or an SDK directory."""
         if path.is_dir():
             return next((path / "events").glob("event-*.json"), None) is not None
@@ -41,14 +41,20 @@ class OpenHands:
         if "schema_version" in keys or "trajectory" in keys:
             return False
         for base in ("", "[].", "[][].", "history[].", "history[][]."):
-            has = {key for key in ("action", "observation", "kind", "source", "args", "extras", "id") if base + key in keys}
+            has = {
+                key for key in ("action", "observation", "kind", "source", "args", "extras", "id") if base + key in keys
+            }
             if {"source", "id"} <= has and has & {"action", "observation"}:
                 return True
             if {"source", "kind", "id"} <= has and b"Event" in head:
                 return True
             if base.startswith("history") and has & {"action", "observation"} and "instance_id" in keys:
                 return True
-        return {"instance_id", "test_result.git_patch"} <= keys or {"instance_id", "instruction", "metadata.agent_class"} <= keys
+        return {"instance_id", "test_result.git_patch"} <= keys or {
+            "instance_id",
+            "instruction",
+            "metadata.agent_class",
+        } <= keys
 
     def read(self, path: Path) -> Iterator[Trajectory | Skipped]:
         """One trajectory for a list or directory of events, one for each line of an evaluation output."""

@@ -8,7 +8,17 @@ from typing import Any
 
 from harness.importers.pairing import CallBook, SkipCounts
 from harness.importers.values import platform_of
-from toolsim.trajectory import Compaction, Item, JsonObject, Message, Session, ToolCall, ToolDefinition, ToolResult, model_view
+from toolsim.trajectory import (
+    Compaction,
+    Item,
+    JsonObject,
+    Message,
+    Session,
+    ToolCall,
+    ToolDefinition,
+    ToolResult,
+    model_view,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +75,9 @@ class Conversation:
         index = self._responses.get(response) if response is not None else None
         before = self.items[index] if index is not None else None
         if index is not None and isinstance(before, Message):
-            text = before.text if message.text in before.text else "\n".join(t for t in (before.text, message.text) if t)
+            text = (
+                before.text if message.text in before.text else "\n".join(t for t in (before.text, message.text) if t)
+            )
             self.items[index] = replace(before, text=text, calls=(*before.calls, call))
             self._note(event, (before.source or "").rpartition(":")[2])
             return
@@ -88,7 +100,9 @@ class Conversation:
         self.say(replace(message, role="tool", origin="tool", text="", result=result), where, event)
         return True
 
-    def condense(self, forgotten: Iterable[str], summary: str | None, offset: int | None, where: str, at: float | None) -> None:
+    def condense(
+        self, forgotten: Iterable[str], summary: str | None, offset: int | None, where: str, at: float | None
+    ) -> None:
         """From here the model no longer sees the messages of the forgotten events; a summary stands for them."""
         gone = set(forgotten)
         sources = {source for source, events in self._events_of.items() if events and events <= gone}

@@ -2,20 +2,33 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from harness.importers.openhands_events import Answer, Conversation
 from harness.importers.values import (
-    as_int, as_list, as_object, as_text, content_text, first_text, member, parse_arguments, unix_time,
-)  # fmt: skip
+    as_int,
+    as_list,
+    as_object,
+    as_text,
+    content_text,
+    first_text,
+    member,
+    parse_arguments,
+    unix_time,
+)
 from toolsim.trajectory import JsonObject, Message, ToolDefinition
 
 _IGNORED = frozenset(
     {
-        "ConversationStateUpdateEvent", "PauseEvent", "CondensationRequest", "TokenEvent", "LLMCompletionLogEvent",
-        "ConversationErrorEvent", "StreamingDeltaEvent",
+        "ConversationStateUpdateEvent",
+        "PauseEvent",
+        "CondensationRequest",
+        "TokenEvent",
+        "LLMCompletionLogEvent",
+        "ConversationErrorEvent",
+        "StreamingDeltaEvent",
     }
-)  # fmt: skip
+)
 
 
 def take_sdk_event(conversation: Conversation, event: JsonObject, where: str) -> None:
@@ -43,7 +56,9 @@ def _take_message(conversation: Conversation, event: JsonObject, where: str, at:
     text, images = content_text(message.get("content"))
     added, _ = content_text(event.get("extended_content"))
     by_agent = message.get("role") == "assistant" or event.get("source") == "agent"
-    origin = "agent" if by_agent else "user" if event.get("source") == "user" else "harness"
+    origin: Literal["agent", "user", "harness"] = (
+        "agent" if by_agent else "user" if event.get("source") == "user" else "harness"
+    )
     conversation.say(
         Message(
             "assistant" if by_agent else "user", "\n".join(t for t in (text, added) if t), origin,

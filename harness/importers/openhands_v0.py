@@ -6,11 +6,21 @@ from typing import Any
 
 from harness.importers.openhands_events import Answer, Conversation
 from harness.importers.values import (
-    as_int, as_list, as_object, as_text, content_text, first_text, member, parse_arguments, unix_time,
-)  # fmt: skip
+    as_int,
+    as_list,
+    as_object,
+    as_text,
+    content_text,
+    first_text,
+    member,
+    parse_arguments,
+    unix_time,
+)
 from toolsim.trajectory import JsonObject, Message, ToolDefinition
 
-_IGNORED_ACTIONS = frozenset({"change_agent_state", "null", "pause", "resume", "stop", "recall", "condensation_request"})
+_IGNORED_ACTIONS = frozenset(
+    {"change_agent_state", "null", "pause", "resume", "stop", "recall", "condensation_request"}
+)
 _IGNORED_OBSERVATIONS = frozenset({"agent_state_changed", "null", "condense", "user_rejected_state", "server_ready"})
 
 

@@ -89,7 +89,9 @@ def read_lines(path: Path) -> Iterator[tuple[int, bytes] | Skipped]:
             while chunk := stream.read(_CHUNK):
                 total += len(chunk)
                 if total > MAX_UNPACKED_BYTES:
-                    yield Skipped(str(path), f"line {number}", f"rest unread: unpacks to over {_size(MAX_UNPACKED_BYTES)}")
+                    yield Skipped(
+                        str(path), f"line {number}", f"rest unread: unpacks to over {_size(MAX_UNPACKED_BYTES)}"
+                    )
                     return
                 *complete, rest = chunk.split(b"\n")
                 for part in complete:
@@ -182,7 +184,9 @@ def _value_or_damage(data: bytes) -> Any:
 def _line(path: Path, number: int, kept: io.BytesIO, length: int, last: bytes) -> tuple[int, bytes] | Skipped:
     length += len(last)
     if length > MAX_LINE_BYTES:
-        return Skipped(str(path), f"line {number}", f"line of {_size(length)}, over the limit of {_size(MAX_LINE_BYTES)}")
+        return Skipped(
+            str(path), f"line {number}", f"line of {_size(length)}, over the limit of {_size(MAX_LINE_BYTES)}"
+        )
     return number, kept.getvalue() + last
 
 

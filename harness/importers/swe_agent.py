@@ -17,11 +17,28 @@ from harness.importers.pairing import CallBook, SkipCounts
 from harness.importers.reading import Damaged, parse_json, read_document
 from harness.importers.sniffing import key_paths
 from harness.importers.values import (
-    as_list, as_number, as_object, as_text, content_text, first_text, member, parse_arguments, platform_of,
-)  # fmt: skip
+    as_list,
+    as_number,
+    as_object,
+    as_text,
+    content_text,
+    first_text,
+    member,
+    parse_arguments,
+    platform_of,
+)
 from toolsim.trajectory import (
-    JsonObject, Message, Repository, Session, ToolCall, ToolResult, Trajectory, content_hash,
-)  # fmt: skip
+    Item,
+    JsonObject,
+    Message,
+    Repository,
+    Rewind,
+    Session,
+    ToolCall,
+    ToolResult,
+    Trajectory,
+    content_hash,
+)
 
 _HASH = re.compile(r"^[0-9a-f]{7,64}$")
 _DIRECTORY = (
@@ -37,7 +54,7 @@ class SweAgent:
 
     name: str = "swe-agent"
 
-    def sniff(self, path: Path, head: bytes) -> bool:
+    def sniff(self, _path: Path, head: bytes, /) -> bool:
         """A document with `trajectory` steps of actions, or its history of roles and agents."""
         keys = key_paths(head, depth=3)
         if "trajectory" not in keys or "trajectory_format" in keys or "schema_version" in keys:
@@ -75,7 +92,7 @@ class _Reader:
     name: str
     skips: SkipCounts
     steps: list[Any]
-    items: list[Message] = field(default_factory=list)
+    items: list[Item] = field(default_factory=list)
     book: CallBook = field(default_factory=CallBook)
     cwd: str | None = None
     next_step: int = 0
@@ -93,8 +110,11 @@ class _Reader:
             else:
                 self.skips.add(f"history[{number}]", f"a JSON {type(entry).__name__} instead of a message")
         self._answer_from_steps()
-        if not acting:
-            self._steps_alone()
+        first_hidden = len(self.items)
+        for number in range(self.next_step, len(self.steps)):
+            self._bare_step(number)
+        if acting and len(self.items) > first_hidden:
+            self.items.append(Rewind(first_hidden))
         info = as_object(document.get("info"))
         return Trajectory(session, tuple(self.items), dict(info))
 
@@ -114,7 +134,11 @@ class _Reader:
             self.skips.add(f"history[{number}]", "a tool message that answers no open call")
             return
         demo = entry.get("is_demo") is True
-        starts = role == "user" and not demo and not any(m.origin in {"user", "agent"} for m in self.items)
+        starts = (
+            role == "user"
+            and not demo
+            and not any(isinstance(m, Message) and m.origin in {"user", "agent"} for m in self.items)
+        )
         self.items.append(
             Message(
                 role="assistant" if role == "assistant" else "system" if role == "system" else "user",
@@ -148,10 +172,15 @@ class _Reader:
         )  # fmt: skip
 
     def _step(self, action: str) -> JsonObject | None:
-        """The next step with this action; steps that the history left out are passed over."""
+        """The next step with this action; steps that the history leaves out happened unseen by the model."""
         for place in range(self.next_step, len(self.steps)):
             step = as_object(self.steps[place])
             if (as_text(step.get("action")) or "").strip() == action.strip():
+                first_hidden = len(self.items)
+                for left_out in range(self.next_step, place):
+                    self._bare_step(left_out)
+                if len(self.items) > first_hidden:
+                    self.items.append(Rewind(first_hidden))
                 self.next_step = place + 1
                 return step
         return None
@@ -183,19 +212,19 @@ class _Reader:
         result = ToolResult(call.id, text, duration=duration, images=images, structured=structured)
         self.items.append(Message("tool", origin="tool", result=result, cwd=self.cwd, source=source, extra=extra))
 
-    def _steps_alone(self) -> None:
-        """Files whose history holds no action: the steps are all there is."""
-        for number, step in enumerate(self.steps):
-            if not isinstance(step, dict):
-                self.skips.add(f"trajectory[{number}]", f"a JSON {type(step).__name__} instead of a step")
-                continue
-            source, action = f"{self.name}:trajectory[{number}]", as_text(step.get("action")) or ""
-            text = first_text(step.get("response"), step.get("thought")) or ""
-            calls = (self.book.add("command", {"command": action}, action),) if action else ()
-            self.items.append(Message("assistant", text, "agent", calls=calls, cwd=self.cwd, source=source))
-            observation = step.get("observation")
-            if calls and isinstance(observation, str):
-                self._result((calls[0], step), observation, 0, source, {})
+    def _bare_step(self, number: int) -> None:
+        """A step that only the list of steps has."""
+        step = self.steps[number]
+        if not isinstance(step, dict):
+            self.skips.add(f"trajectory[{number}]", f"a JSON {type(step).__name__} instead of a step")
+            return
+        source, action = f"{self.name}:trajectory[{number}]", as_text(step.get("action")) or ""
+        text = first_text(step.get("response"), step.get("thought")) or ""
+        calls = (self.book.add("command", {"command": action}, action),) if action else ()
+        self.items.append(Message("assistant", text, "agent", calls=calls, cwd=self.cwd, source=source))
+        observation = step.get("observation")
+        if calls and isinstance(observation, str):
+            self._result((calls[0], step), observation, 0, source, {})
 
 
 def _is_action(entry: JsonObject) -> bool:

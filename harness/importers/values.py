@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -105,7 +105,7 @@ def parse_arguments(value: Any) -> tuple[JsonObject, str | None]:
     return (parsed, None) if isinstance(parsed, dict) else ({}, value)
 
 
-def content_text(content: Any, kinds: Iterable[str] = ("text", "input_text", "output_text")) -> tuple[str, int]:
+def content_text(content: Any, kinds: Container[Any] = ("text", "input_text", "output_text")) -> tuple[str, int]:
     """The text parts of a message's content joined by newlines, and the number of parts that are no text."""
     if isinstance(content, str):
         return content, 0
