@@ -1,0 +1,76 @@
+"""Whether a finished command may be believed: what it touched and printed, against what is known."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from toolsim import paths
+from toolsim.actions import Unknown
+from toolsim.shellparse import CommandLine
+
+_TEMPORARY = re.compile(r"^/(var/)?tmp/(sh-(thd|np)[\w.]+|sort\w{6}|tmp\.\w+|git-?[\w.-]+|\.git_\w+)$")
+_REFUSED = ("Read-only file system", "Operation not permitted", "Resource temporarily unavailable", "bwrap:")
+
+
+@dataclass(frozen=True, slots=True)
+class Traces:
+    """What a run left: unknown paths `touched`, program paths `reached` and `names` looked up, those `executed`
+    (as stated by the runs), paths `created`, and the text of its output."""
+
+    touched: frozenset[str]
+    reached: frozenset[str]
+    names: frozenset[str]
+    executed: frozenset[str]
+    created: frozenset[str]
+    output: str
+    errors: str
+
+
+def doubt(traces: Traces, parsed: CommandLine, cwd: str, real: frozenset[str], secret: str) -> Unknown | None:
+    """Why the outcome is not certain. `secret` is a text of the host that must never be seen."""
+    if path := _unknown_path(traces, parsed, cwd):
+        return Unknown(f"the command reached {path}, which is not known")
+    if program := _unrun(traces, parsed, real):
+        return Unknown(f"the command looked for {program} without running it")
+    if re.search(r"(^|[\s./:\"'])\.git/", traces.output) and any(i.name != "git" for i in parsed.invocations):
+        return Unknown("the output shows the inside of .git, which is not the session's own")
+    if secret in traces.output:
+        return Unknown("the output names a path of the host")
+    if text := next((t for t in _REFUSED if t in traces.errors), None):
+        return Unknown(f"the sandbox itself got in the way: {text}")
+    return None
+
+
+def zsh_doubt(errors: str) -> Unknown | None:
+    """bash's own error messages, where the session's shell is zsh (or a glob without a match)."""
+    found = re.search(r"^(bash: .*|.*: line \d+: .*)$", errors, re.M)
+    return Unknown(f"zsh says this otherwise: {found.group(1)}") if found else None
+
+
+def _unknown_path(traces: Traces, parsed: CommandLine, cwd: str) -> str | None:
+    replaced = _targets(parsed, cwd, (">", ">|", "&>"))
+    appended = _targets(parsed, cwd, (">>", "&>>"))
+    for path in sorted(traces.touched):
+        made = path in replaced or (path in traces.created and path not in appended)
+        if not made and not _TEMPORARY.match(path):
+            return path
+    return None
+
+
+def _targets(parsed: CommandLine, cwd: str, operators: Iterable[str]) -> set[str]:
+    return {paths.canonical(r.target, cwd) for r in parsed.redirections if r.operator in operators}
+
+
+def _unrun(traces: Traces, parsed: CommandLine, real: frozenset[str]) -> str | None:
+    names = {path.rpartition("/")[2] for path in traces.executed}
+    if unrun := sorted(traces.names - names):
+        return unrun[0]
+    for path in sorted(traces.reached - traces.executed):
+        name = path.rpartition("/")[2]
+        on_search_path = "PATH" in parsed.assigned and (name in real or name in names)
+        above = any(e.startswith(path + "/") for e in traces.executed) or "PATH" in parsed.assigned and name in ("bin", ".bin")
+        if not on_search_path and not above and path not in {p for p in traces.executed if p.endswith("/" + name)}:
+            return path
+    return None

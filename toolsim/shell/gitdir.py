@@ -1,0 +1,52 @@
+"""Git as it runs in the sandbox: settings, identity, and an index that fits a tree without reading it again."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+from toolsim.errors import ShellError
+
+# The index is compared by size and whole seconds, which hold through an overlay; nothing outside may run or speak.
+SETTINGS = {
+    "core.checkStat": "minimal", "core.trustctime": "false", "core.hooksPath": "/dev/null", "core.pager": "cat",
+    "core.fsmonitor": "false", "core.untrackedCache": "false", "gc.auto": "0", "maintenance.auto": "false",
+    "core.attributesFile": "/dev/null", "core.excludesFile": "/dev/null", "protocol.allow": "never",
+    "init.defaultBranch": "main", "commit.gpgSign": "false", "tag.gpgSign": "false", "diff.external": "",
+    "core.editor": "true", "safe.directory": "*",
+}  # fmt: skip
+
+
+def settings() -> dict[str, str]:
+    """The settings as environment variables of git."""
+    items = {k: v for k, v in SETTINGS.items() if k != "diff.external"}
+    found = {"GIT_CONFIG_COUNT": str(len(items)), "GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CONFIG_NOSYSTEM": "1"}
+    for number, (key, value) in enumerate(items.items()):
+        found[f"GIT_CONFIG_KEY_{number}"] = key
+        found[f"GIT_CONFIG_VALUE_{number}"] = value
+    return found
+
+
+def write_index(git_dir: Path, tree: Path) -> None:
+    """Give the git directory an index of HEAD whose times are those of the files in `tree`.
+
+    Raises:
+        ShellError: git failed.
+    """
+    env = settings() | {"GIT_DIR": str(git_dir), "GIT_WORK_TREE": str(tree), "PATH": os.environ.get("PATH", "/usr/bin:/bin")}
+    for command in (["read-tree", "HEAD"], ["update-index", "-q", "--refresh"]):
+        done = subprocess.run(["git", *command], env=env, cwd=tree, capture_output=True, text=True, check=False)
+        if done.returncode != 0 and command[0] == "read-tree":
+            raise ShellError(f"git read-tree failed on the throwaway clone: {done.stderr.strip()}")
+
+
+def identity(git_dir: Path) -> dict[str, str]:
+    """Author and committer as variables: those of the newest commit, the best guess at who sits there."""
+    done = subprocess.run(
+        ["git", "--git-dir", str(git_dir), "log", "-1", "--format=%an%x00%ae"], env=settings() | {"PATH": "/usr/bin:/bin"},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    name, _, mail = done.stdout.strip().partition("\0")
+    found = {"NAME": name or "user", "EMAIL": mail or "user@localhost"}
+    return {f"GIT_{who}_{what}": value for who in ("AUTHOR", "COMMITTER") for what, value in found.items()}

@@ -1,0 +1,315 @@
+"""One command in one sandbox: output and programs while it runs, mutations and doubts when it has ended."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from toolsim import paths
+from toolsim.actions import Advance, Blur, MakeDirectory, MovePath, Mutation, PutFile, RemovePath, SetCwd, SetEnv, ShellOutput, Unknown
+from toolsim.errors import ShellError
+from toolsim.shell import clock as clocks
+from toolsim.shell import launch
+from toolsim.shell.base import ProgramResult, ProgramRun, ProgramRunner, ShellCommand, ShellRun
+from toolsim.shell.doubts import Traces, doubt, zsh_doubt
+from toolsim.shell.layout import Layout, lay_out
+from toolsim.shell.spool import VEIL, Request, Spool
+from toolsim.shell.territory import Territory, program_paths
+from toolsim.shell.toolbox import Toolbox
+from toolsim.shellparse import CommandLine, programs as named_programs
+
+if TYPE_CHECKING:
+    from toolsim.shell.source import Source
+    from toolsim.world import World
+
+_OWN_VARIABLE = re.compile(r"PATH|BASH_ENV|GIT_\w*|__\w*|PWD|OLDPWD|SHLVL|_|LC_ALL|TZ|BASH_\w*")
+_EXPORTED = re.compile(r'^declare -\w*x\w* (\w+)(?:="((?:[^"\\]|\\.)*)")?$', re.M)
+_BIN = ("/usr/bin/", "/usr/local/bin/", "/bin/", "/usr/sbin/", "/sbin/")
+_FILTERS = frozenset({"tail", "head", "grep", "echo", "cat", "wc", "sort", "uniq", "tee", "true", "exit", "sed", "awk", "printf"})
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Real limits of one command: seconds without those that asked programs take, bytes of output, processes."""
+
+    seconds: float = 30.0
+    output: int = 32 << 20
+    processes: int = 400
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What a run needs to know; `known` are the session's environment variables as far as known."""
+
+    command: ShellCommand
+    parsed: CommandLine
+    world: World
+    programs: ProgramRunner
+    toolbox: Toolbox
+    source: Source
+    limits: Limits
+    known: Mapping[str, str]
+
+
+@dataclass(slots=True)
+class _Progress:
+    """What has happened so far."""
+
+    pieces: list[tuple[str, bytes]] = field(default_factory=list)
+    size: int = 0
+    asked: list[tuple[ProgramRun, ProgramResult]] = field(default_factory=list)
+    effects: list[Mutation] = field(default_factory=list)
+    executed: set[str] = field(default_factory=set)
+    ordinal: int = 0
+    waiting: int = 0
+    began: bool = False
+    timed_out: bool = False
+    unknown: Unknown | None = None
+
+
+class CommandRun:
+    """Runs one command once, below a scratch directory of its own."""
+
+    def __init__(self, setting: Setting, scratch: Path) -> None:
+        self._set = setting
+        self._scratch = scratch
+        self._is = _Progress()
+        world = setting.world
+        known = world.now is not None
+        start = world.now if world.now is not None else 0.0
+        limit = None if setting.command.timeout is None else start + setting.command.timeout
+        self._clock = clocks.Clock(start, known, limit)
+        self._spool = Spool(scratch / "ask")
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._stop: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._layout: Layout | None = None
+
+    async def perform(self) -> ShellRun | Unknown:
+        """Start, serve, end, and look at what is left."""
+        s = self._set
+        self._layout = await asyncio.to_thread(
+            lay_out, s.command, s.world, self._scratch, s.toolbox, s.source, s.known
+        )
+        feed = not ({"while"} & s.parsed.keywords and re.search(r"\b(while|until)\b[^;]*\bread\b", s.command.command))
+        self._spool.open(feed_programs=feed)
+        territory = self._territory(self._layout)
+        loop = asyncio.get_running_loop()
+        loop.add_reader(self._spool.bell, self._rung)
+        try:
+            started = await launch.start(self._layout.plan, territory)
+            try:
+                code = await self._wait(started.process)
+            finally:
+                await self._end(started)
+        finally:
+            loop.remove_reader(self._spool.bell)
+            state = self._final_state()
+            self._spool.close()
+        if not self._is.began:
+            raise ShellError(f"the sandbox did not start: {started.complaint} {self._text('err').strip()}")
+        if self._is.unknown is not None:
+            return self._is.unknown
+        return await asyncio.to_thread(self._outcome, territory, code, state)
+
+    def _territory(self, layout: Layout) -> Territory:
+        s = self._set
+        named = program_paths(s.parsed.words, s.world.key(s.command.cwd), s.known.get("HOME"))
+        real = s.toolbox.names[s.world.profile.userland]
+        loop = asyncio.get_running_loop()
+
+        def written(stream: str, data: bytes) -> None:
+            self._is.pieces.append((stream, data))
+            self._is.size += len(data)
+            if self._is.size > s.limits.output:
+                loop.call_soon_threadsafe(self._fail, ShellError(f"the command printed more than {s.limits.output} bytes"))
+
+        return Territory(s.world, layout.standing, real, written, named, frozenset(s.parsed.words))
+
+    # --- while it runs ----------------------------------------------------------------------------------------------
+
+    async def _wait(self, process: asyncio.subprocess.Process) -> int:
+        """The exit code, once the command ends by itself or is stopped."""
+        ended = asyncio.ensure_future(process.wait())
+        watch = asyncio.ensure_future(self._watch(process.pid))
+        try:
+            await asyncio.wait({ended, self._stop}, return_when=asyncio.FIRST_COMPLETED)
+            if self._stop.done():
+                await self._stop
+                return -1
+            return ended.result()
+        finally:
+            watch.cancel()
+            ended.cancel()
+
+    async def _end(self, started: launch.Started) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await started.stop()
+        self._rung()
+
+    async def _watch(self, pid: int) -> None:
+        """Stop a command that takes too long by itself or starts too many processes."""
+        active, step = 0.0, 0.1
+        while True:
+            await asyncio.sleep(step)
+            active += 0.0 if self._is.waiting else step
+            if active > self._set.limits.seconds:
+                self._fail(ShellError(f"the command ran for more than {self._set.limits.seconds:g} s"))
+            if _process_count(pid) > self._set.limits.processes:
+                self._fail(ShellError(f"the command started more than {self._set.limits.processes} processes"))
+
+    def _fail(self, error: BaseException) -> None:
+        if not self._stop.done():
+            self._stop.set_exception(error)
+
+    def _halt(self) -> None:
+        if not self._stop.done():
+            self._stop.set_result(None)
+
+    def _rung(self) -> None:
+        for line in self._spool.rung():
+            if line == "start":
+                self._is.began = True
+            elif line.endswith(" failed"):
+                trouble = self._spool.read(f"{line.split()[0]}.trouble") or b""
+                self._fail(ShellError(f"a program's effects could not be applied: {trouble.decode(errors='replace')}"))
+            elif not self._stop.done():
+                task = asyncio.ensure_future(self._serve(line))
+                self._tasks.add(task)
+                task.add_done_callback(self._served)
+
+    def _served(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._fail(error)
+
+    async def _serve(self, pid: str) -> None:
+        request = self._spool.take(pid)
+        began = self._clock.now
+        self._is.waiting += 1
+        try:
+            result = await self._result(request)
+        finally:
+            self._is.waiting -= 1
+        if result is None:
+            return
+        expired, over = self._clock.spend(began, result.duration, clocks.deadline(request.env))
+        if over:
+            self._is.timed_out = True
+            self._is.pieces += [("out", result.stdout.encode("utf-8", "surrogateescape"))] if result.stdout else []
+            self._halt()
+            return
+        self._spool.answer(request, result, expired=expired)
+
+    async def _result(self, request: Request) -> ProgramResult | None:
+        """What the run gives; `None` if it ended the command."""
+        self._is.executed.add(paths.canonical(request.argv[0], request.cwd))
+        zone = self._set.known.get("TZ")
+        timed = clocks.answer(request.argv, self._clock, zone, self._set.world.profile.userland)
+        if isinstance(timed, Unknown):
+            self._is.unknown = timed
+            self._halt()
+            return None
+        return timed if timed is not None else await self._ask(request)
+
+    async def _ask(self, request: Request) -> ProgramResult | None:
+        s = self._set
+        name = request.argv[0]
+        if name.startswith(_BIN) and name not in s.parsed.words:
+            name = name.rpartition("/")[2]
+        env = {k: v for k, v in request.env.items() if not _OWN_VARIABLE.fullmatch(k)}
+        run = ProgramRun((name, *request.argv[1:]), request.cwd, request.stdin, env, s.command.command, self._is.ordinal)
+        self._is.ordinal += 1
+        view = await asyncio.to_thread(self._view)
+        result = await s.programs(run, view)
+        self._is.asked.append((run, result))
+        self._is.effects += [m for m in result.mutations if not isinstance(m, PutFile | RemovePath | MovePath | MakeDirectory)]
+        blurred = [m.path.rstrip("/") for m in result.mutations if isinstance(m, Blur)]
+        if any(paths.relative(place, b or "/") is not None for b in blurred for place in (request.cwd, s.world.root)):
+            if self._more_after(name):
+                self._is.unknown = Unknown(f"{name} may have changed anything, and more of the line reads it")
+                self._halt()
+                return None
+            kept = tuple(m for m in result.mutations if not isinstance(m, Blur))
+            return ProgramResult(result.stdout, result.stderr, result.exit_code, result.duration, kept)
+        return result
+
+    def _more_after(self, name: str) -> bool:
+        names = list(named_programs(self._set.command.command))
+        at = names.index(name) if name in names else 0
+        return any(n not in _FILTERS for n in names[at + 1 :]) or bool(self._set.parsed.keywords & {"for", "while"})
+
+    def _view(self) -> World:
+        """The world with the command's changes so far taken in."""
+        view = self._set.world.fork()
+        for mutation in (*self._is.effects, *self._changes()):
+            view.apply(mutation)
+        if self._clock.known:
+            view.advance_to(self._clock.now)
+        return view
+
+    def _changes(self) -> tuple[Mutation, ...]:
+        assert self._layout is not None
+        found = [m for layer in self._layout.layers for m in layer.changes(self._set.world, self._layout.hidden - {layer.place})]
+        return tuple(m for m in found if not (isinstance(m, PutFile) and m.content.startswith(VEIL.encode())))
+
+    # --- when it has ended ------------------------------------------------------------------------------------------
+
+    def _final_state(self) -> tuple[str | None, dict[str, str]]:
+        """Directory and exported variables as the shell left them."""
+        cwd, env = self._spool.read("state.cwd"), self._spool.read("state.env")
+        place = None if cwd is None else cwd.decode("utf-8", "surrogateescape").removesuffix("\n")
+        found = _EXPORTED.findall((env or b"").decode("utf-8", "surrogateescape"))
+        return place, {k: re.sub(r"\\(.)", r"\1", v) for k, v in found if not _OWN_VARIABLE.fullmatch(k)}
+
+    def _text(self, stream: str | None = None) -> str:
+        return b"".join(d for s, d in self._is.pieces if stream in (None, s)).decode("utf-8", "surrogateescape")
+
+    def _outcome(self, territory: Territory, code: int, state: tuple[str | None, dict[str, str]]) -> ShellRun | Unknown:
+        s = self._set
+        cwd = s.world.key(s.command.cwd)
+        changes = self._changes()
+        created = frozenset(m.path for m in changes if isinstance(m, PutFile | MakeDirectory))
+        traces = Traces(
+            frozenset(territory.touched), frozenset(territory.reached), frozenset(territory.names),
+            frozenset(self._is.executed), created, self._text(), self._text("err"),
+        )  # fmt: skip
+        reason = doubt(traces, s.parsed, cwd, territory.real, str(self._scratch))
+        if reason is None and s.world.profile.shell == "zsh":
+            reason = zsh_doubt(traces.errors)
+        if reason is not None:
+            return reason
+        output = ShellOutput(
+            traces.output, self._text("out"), traces.errors, None if self._is.timed_out else code,
+            self._clock.spent, self._is.timed_out, None, state[0],
+        )  # fmt: skip
+        return ShellRun(output, (*self._is.effects, *changes, *self._shell_state(state)), tuple(self._is.asked))
+
+    def _shell_state(self, state: tuple[str | None, dict[str, str]]) -> list[Mutation]:
+        place, env = state
+        found: list[Mutation] = []
+        if place is not None and self._set.world.key(place) != self._set.world.key(self._set.command.cwd):
+            found.append(SetCwd(place))
+        assert self._layout is not None
+        before = self._layout.plan.env
+        if place is not None:
+            found += [SetEnv(k, v) for k, v in env.items() if before.get(k) != v]
+            found += [SetEnv(k, None) for k in before if k not in env and not _OWN_VARIABLE.fullmatch(k)]
+        if self._clock.spent > 0:
+            found.append(Advance(self._clock.spent))
+        return found
+
+
+def _process_count(pid: int) -> int:
+    """How many processes the sandbox of the bubblewrap process `pid` holds; 0 if it cannot be told."""
+    try:
+        child = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        return sum(name.isdigit() for name in os.listdir(f"/proc/{child[0]}/root/proc")) if child else 0
+    except OSError:
+        return 0

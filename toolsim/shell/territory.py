@@ -1,0 +1,129 @@
+"""What lies outside of a world's known files, as a file system that notices: who touches the unknown is recorded.
+
+Used as the layer of an overlay file system that is asked first below `/world` (absolute paths of the session), as the
+directory `/bin` in which every name is a program to ask for, and for the two output streams of a command.
+"""
+
+from __future__ import annotations
+
+import stat
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+from toolsim import paths
+from toolsim.files import Unseen
+from toolsim.shell.fuse import DIRECTORY, Node
+from toolsim.world import World
+
+ASK = b"#!/usr/bin/bash -p\n. /usr/lib/toolbox/ask\n"
+SYSTEM = ("/usr", "/dev", "/proc", "/run", "/run/ask", "/bin", "/sbin", "/lib", "/lib64")
+# Looked up by the programs themselves when they start.
+NOISE = frozenset({
+    "/etc/ld.so.cache", "/etc/ld.so.preload", "/etc/nsswitch.conf", "/etc/passwd", "/etc/group", "/etc/localtime",
+    "/etc/inputrc", "/var/run", "/etc/gitattributes", "/etc/gitconfig", "/etc/mailname", "/etc/hosts", "/etc/resolv.conf", "/etc/host.conf",
+    "/etc/selinux", "/etc/mtab", "/selinux", "/sys", "/etc/xattr.conf", "/etc/default", "/etc/terminfo",
+})  # fmt: skip
+_PROGRAM_DIRECTORIES = ("bin", ".bin", "sbin", "Scripts")
+
+
+@dataclass(slots=True)
+class Territory:
+    """The server side of one command. `written` receives output; `touched` collects the unknown paths reached.
+
+    `standing` are directories that exist whatever the world knows (those above the root, the working directory);
+    `real` the names of programs that the toolbox holds; `programs` paths that the command line names as programs, `named`
+    all its words.
+    """
+
+    world: World
+    standing: frozenset[str]
+    real: frozenset[str]
+    output: Callable[[str, bytes], None]
+    programs: frozenset[str] = frozenset()
+    named: frozenset[str] = frozenset()
+    touched: set[str] = field(default_factory=set)
+    reached: set[str] = field(default_factory=set)
+    names: set[str] = field(default_factory=set)
+    _directories: frozenset[str] = frozenset()
+    _uncertain: frozenset[str] = frozenset()
+
+    def __post_init__(self) -> None:
+        """Find the directories that hold something unknown, so that only they are asked about."""
+        self._uncertain = self.world.overlay().unknown
+        above = {a for path in self._uncertain for a in paths.ancestors(path.rstrip("/") or "/")}
+        self._directories = self.standing | above | {p.rstrip("/") for p in self._uncertain if p.endswith("/")}
+
+    def find(self, path: str) -> Node | None:
+        """What the layer holds; called by the server's thread."""
+        if path in ("/out", "/err"):
+            return Node(stat.S_IFREG | 0o666, stream=True)
+        if path in ("/bin", "/world"):
+            return DIRECTORY
+        if path.startswith("/bin/"):
+            self.names.add(path.removeprefix("/bin/"))
+            return Node(stat.S_IFREG | 0o755, ASK)
+        if path.startswith("/world/"):
+            return self._below(path.removeprefix("/world"))
+        return None
+
+    def listed(self, path: str) -> None:
+        """A directory of the layer is listed."""
+        if path == "/world":
+            self.touched.add("/")
+        elif path.startswith("/world/"):
+            place = path.removeprefix("/world")
+            if place in SYSTEM or isinstance(self.world.listdir(place), Unseen):
+                self.touched.add(place)
+        elif path == "/bin":
+            self.touched.add("/usr/bin")
+
+    def written(self, path: str, data: bytes) -> None:
+        """Output of the command."""
+        self.output(path[1:], data)
+
+    def _below(self, path: str) -> Node | None:
+        if path in self.standing or path in SYSTEM or path in ("/etc", "/tmp", "/var", "/var/tmp"):
+            return DIRECTORY
+        if path in NOISE and path not in self.named:
+            return None
+        kind = self.world.kind(path)
+        if kind == "unknown":
+            return self._unknown(path)
+        if kind == "dir" and (path in self._directories or self._covered(path)):
+            return DIRECTORY
+        if kind == "file" and (path in self._uncertain or self._covered(path)) and not self._seen(path):
+            self.touched.add(path)
+        return None
+
+    def _covered(self, path: str) -> bool:
+        return any(a.rstrip("/") + "/" in self._uncertain for a in (path, *paths.ancestors(path)))
+
+    def _seen(self, path: str) -> bool:
+        return isinstance(self.world.read(path), bytes)
+
+    def _unknown(self, path: str) -> Node | None:
+        """A program that may be there is one to ask for; a directory that may hold one is walked through."""
+        directory, _, name = path.rpartition("/")
+        holder = directory.rpartition("/")[2]
+        if holder in _PROGRAM_DIRECTORIES or path in self.programs:
+            self.reached.add(path)
+            if name in self.real and holder not in (".bin", "Scripts"):
+                return Node(stat.S_IFLNK | 0o777, f"/usr/bin/{name}".encode())
+            return Node(stat.S_IFREG | 0o755, ASK)
+        if name in _PROGRAM_DIRECTORIES or any(p.startswith(path + "/") for p in self.programs):
+            self.reached.add(path)
+            return DIRECTORY
+        self.touched.add(path)
+        return None
+
+
+def program_paths(words: Iterable[str], cwd: str, home: str | None) -> frozenset[str]:
+    """The paths named in a command line that look like programs in a directory of programs."""
+    found: set[str] = set()
+    for word in words:
+        for part in word.replace("=", ":").split(":"):
+            text = home + part[1:] if part.startswith("~/") and home else part
+            pieces = text.split("/")
+            if len(pieces) > 1 and any(p in _PROGRAM_DIRECTORIES for p in pieces[:-1]):
+                found.add(paths.canonical(text, cwd))
+    return frozenset(found)
