@@ -61,8 +61,18 @@ class Scaffold(Protocol):
     ) -> Action:
         """What the call does, with the world's directory and environment. Never raises: `Invalid` or `Opaque`."""
 
-    def render(self, call: ToolCall, action: Action, outcome: Outcome, profile: ScaffoldProfile) -> Rendered | Unknown:
-        """The exact text that the product shows for this outcome; `Unknown` where its form is not explained."""
+    def render(
+        self,
+        call: ToolCall,
+        action: Action,
+        outcome: Outcome,
+        profile: ScaffoldProfile,
+        env: Mapping[str, str] | None = None,
+    ) -> Rendered | Unknown:
+        """The exact text that the product shows for this outcome; `Unknown` where its form is not explained.
+
+        `env` is the world's environment before the call.
+        """
 
     def observe(
         self, call: ToolCall, action: Action, result: ToolResult, profile: ScaffoldProfile

@@ -71,7 +71,14 @@ class GenericScaffold:
             return Write(_absolute(path, cwd), content)
         return Note(name, call.arguments) if name in _NOTES else Opaque(call.name, call.arguments)
 
-    def render(self, call: ToolCall, action: Action, outcome: Outcome, profile: ScaffoldProfile) -> Rendered | Unknown:
+    def render(
+        self,
+        call: ToolCall,
+        action: Action,
+        outcome: Outcome,
+        profile: ScaffoldProfile,
+        env: Mapping[str, str] | None = None,
+    ) -> Rendered | Unknown:
         """Text that has no form of its own; all else is not explained."""
         match outcome:
             case Reply(text, is_error):

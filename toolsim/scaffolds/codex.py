@@ -1,0 +1,264 @@
+"""Codex CLI: unified exec (exec_command, write_stdin), the older shell tools, apply_patch, update_plan.
+
+Source of the forms: the public `codex-rs` (unified_exec, apply-patch, core truncation) and recorded rollouts of
+versions 0.140 to 0.142. Profile parameters: `exec_form` (`chunk`: the header with `Chunk ID`; `exit`: `Exit code`
+with `Wall time`; `json`: the oldest JSON object), `max_output_tokens` (the default limit).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import shlex
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+from toolsim import paths
+from toolsim.actions import (
+    Action,
+    Ask,
+    Changed,
+    Delegate,
+    Invalid,
+    Mutation,
+    Note,
+    Noted,
+    Opaque,
+    Outcome,
+    Patch,
+    Poll,
+    Problem,
+    PutFile,
+    Reply,
+    RunShell,
+    ShellOutput,
+    Unknown,
+)  # fmt: skip
+from toolsim.scaffolds.base import Rendered, ScaffoldProfile
+from toolsim.scaffolds.codex_tools import TOOLS
+from toolsim.trajectory import Message, Session, ToolCall, ToolDefinition, ToolResult
+
+LIMIT = 10_000
+"""Tokens of output that are shown when the call names no limit; also the most a call may ask for."""
+
+_CHUNK = re.compile(
+    r"(?:Chunk ID: (?P<chunk>[0-9a-f]+)\n)?Wall time: (?P<wall>[\d.]+) seconds\n"
+    r"(?:Process (?:exited with code (?P<code>-?\d+)|running with session ID (?P<session>\d+))\n)?"
+    r"(?:Original token count: (?P<tokens>\d+)\n)?Output:\n(?P<body>.*)",
+    re.DOTALL,
+)
+_EXIT = re.compile(
+    r"Exit code: (?P<code>-?\d+)\nWall time: (?P<wall>[\d.]+) seconds\n"
+    r"(?:Total output lines: \d+\n)?Output:\n(?P<body>.*)",
+    re.DOTALL,
+)
+_SHELLS = frozenset({"exec_command", "shell", "shell_command", "local_shell", "container.exec", "unified_exec"})
+_NETWORK = frozenset({"web_search", "web_search_call", "tool_search", "image_generation", "view_image"})
+_DELEGATES = frozenset({"spawn_agent", "send_input", "wait_agent", "send_message"})
+
+
+class CodexScaffold:
+    """The Codex CLI."""
+
+    name = "codex"
+
+    def tools(self, profile: ScaffoldProfile) -> tuple[ToolDefinition, ...]:
+        """The function tools of the unified-exec versions."""
+        return TOOLS
+
+    def fit(self, session: Session, messages: Sequence[Message]) -> ScaffoldProfile:
+        """Which of the output forms the prefix shows; unified exec where it shows none."""
+        cwd = session.cwd or "/"
+        names = {call.id: call.name for m in messages for call in m.calls}
+        forms: Counter[str] = Counter()
+        unexplained = 0
+        for message in messages:
+            if message.result is None or names.get(message.result.call_id) not in _SHELLS:
+                continue
+            form = _form(message.result.content)
+            forms[form or ""] += 1
+            unexplained += form is None
+        forms.pop("", None)
+        form = forms.most_common(1)[0][0] if forms else "chunk"
+        userland = "bsd" if cwd.startswith("/Users/") else "powershell" if paths.is_windows(cwd) else "gnu"
+        shell = "zsh" if userland == "bsd" else "bash"
+        return ScaffoldProfile(self.name, session.agent_version, userland, shell, cwd, {"exec_form": form}, unexplained)
+
+    def action(
+        self, call: ToolCall, profile: ScaffoldProfile, cwd: str, env: Mapping[str, str] | None = None
+    ) -> Action:
+        """The call by its name; MCP and hosted tools are opaque."""
+        name, given = call.name.rpartition(".")[2], call.arguments
+        workdir = given.get("workdir") or given.get("working_directory") or given.get("cwd")
+        directory = paths.canonical(workdir, cwd) if isinstance(workdir, str) and workdir else cwd
+        if call.name in _SHELLS or name in _SHELLS:
+            return _shell(call, directory)
+        if name == "apply_patch":
+            text = call.raw if call.raw is not None else given.get("input") or given.get("patch")
+            return Patch(text, cwd) if isinstance(text, str) else Invalid("apply_patch handler received no patch")
+        if name == "write_stdin":
+            return Poll(str(given.get("session_id", "")), str(given.get("chars") or ""))
+        if name == "update_plan":
+            return Note("plan", given)
+        if name == "request_user_input":
+            return Ask(json.dumps(given, ensure_ascii=False))
+        if name in _DELEGATES:
+            return Delegate(str(given.get("message") or given.get("prompt") or ""), name)
+        return Opaque(call.name, given, network=name in _NETWORK or call.name.startswith("mcp__"))
+
+    def render(
+        self,
+        call: ToolCall,
+        action: Action,
+        outcome: Outcome,
+        profile: ScaffoldProfile,
+        env: Mapping[str, str] | None = None,
+    ) -> Rendered | Unknown:
+        """The text of a function_call_output."""
+        match outcome:
+            case ShellOutput():
+                return _exec_output(call, outcome, profile)
+            case Changed():
+                return Rendered(
+                    f"Exit code: 0\nWall time: 0 seconds\nOutput:\n{_patch_summary(outcome, call)}", False, 0
+                )
+            case Noted() if isinstance(action, Note):
+                return Rendered("Plan updated", False)
+            case Reply(text, is_error):
+                return Rendered(text, is_error)
+            case Problem("no_process") if isinstance(action, Poll):
+                return Rendered(f"write_stdin failed: Unknown process id {action.handle}", True)
+            case Problem():
+                return _patch_problem(action, outcome)
+        return Unknown(f"the form of {type(outcome).__name__} is not known")
+
+    def observe(
+        self, call: ToolCall, action: Action, result: ToolResult, profile: ScaffoldProfile
+    ) -> tuple[Mutation, ...]:
+        """Files that a patch added whole; other patches are performed on the world by whoever rebuilds it."""
+        changes = _recorded_changes(result)
+        if not isinstance(action, Patch) or changes is None:
+            return ()
+        return tuple(
+            PutFile(paths.canonical(path, action.cwd), change["content"].encode("utf-8", "surrogateescape"))
+            for path, change in changes.items()
+            if change.get("type") == "add" and isinstance(change.get("content"), str)
+        )
+
+    def raw(self, call: ToolCall, action: Action, result: ToolResult, profile: ScaffoldProfile) -> str | None:
+        """The command's own output inside a recorded result; `None` where it was truncated."""
+        if not isinstance(action, RunShell | Poll):
+            return result.content if isinstance(action, Opaque) else None
+        match = _CHUNK.fullmatch(result.content) or _EXIT.fullmatch(result.content)
+        if match is None:
+            return _json_output(result.content)
+        return None if match["body"].startswith("Warning: truncated output") else match["body"]
+
+
+def estimated_tokens(text: str) -> int:
+    """Codex's own count: UTF-8 bytes over four, rounded up."""
+    return -(-len(text.encode("utf-8", "surrogateescape")) // 4)
+
+
+def truncate(text: str, tokens: int) -> str:
+    """The head and tail that Codex keeps of an output over `tokens`, with its warning."""
+    total = estimated_tokens(text)
+    if total <= tokens:
+        return text
+    data = text.encode("utf-8", "surrogateescape")
+    half = tokens * 4 // 2
+    head = data[:half].decode("utf-8", "ignore")
+    tail = data[len(data) - half :].decode("utf-8", "ignore")
+    lines = len(text.splitlines())
+    warning = f"Warning: truncated output (original token count: {total})\nTotal output lines: {lines}\n\n"
+    return f"{warning}{head}…{total - tokens} tokens truncated…{tail}"
+
+
+def _shell(call: ToolCall, cwd: str) -> Action:
+    given = call.arguments
+    command = given.get("cmd", given.get("command"))
+    timeout = given.get("timeout_ms", given.get("timeout"))
+    seconds = timeout / 1000 if isinstance(timeout, int | float) else None
+    if isinstance(command, list) and all(isinstance(part, str) for part in command):
+        argv = tuple(command)
+        line = argv[2] if len(argv) == 3 and argv[1] in {"-lc", "-c"} else shlex.join(argv)
+        return RunShell(line, cwd, seconds, argv=argv)
+    if isinstance(command, str):
+        return RunShell(command, cwd, seconds)
+    return Invalid("failed to parse function arguments: missing field `cmd`")
+
+
+def _exec_output(call: ToolCall, outcome: ShellOutput, profile: ScaffoldProfile) -> Rendered | Unknown:
+    asked = call.arguments.get("max_output_tokens")
+    limit = min(asked, LIMIT) if isinstance(asked, int) and asked > 0 else LIMIT
+    form = profile.parameters.get("exec_form", "chunk")
+    output = outcome.output
+    if form == "json":
+        meta = {"exit_code": outcome.exit_code, "duration_seconds": round(outcome.duration, 1)}
+        return Rendered(json.dumps({"output": output, "metadata": meta}), None, outcome.exit_code)
+    if form == "exit":
+        wall = f"{outcome.duration:.1f}".removesuffix(".0")
+        text = f"Exit code: {outcome.exit_code}\nWall time: {wall} seconds\nOutput:\n{output}"
+        return Rendered(text, None, outcome.exit_code)
+    chunk = hashlib.sha256(call.id.encode()).hexdigest()[:6]
+    state = (
+        f"Process running with session ID {outcome.running}" if outcome.running is not None
+        else f"Process exited with code {outcome.exit_code}"
+    )  # fmt: skip
+    head = f"Chunk ID: {chunk}\nWall time: {outcome.duration:.4f} seconds\n{state}\n"
+    counted = f"Original token count: {estimated_tokens(output)}\nOutput:\n"
+    return Rendered(head + counted + truncate(output, limit), None, outcome.exit_code)
+
+
+def _patch_summary(outcome: Changed, call: ToolCall) -> str:
+    """`A`, `M`, `D` lines with the paths as the patch spelt them, grouped in this order."""
+    text = call.raw or str(call.arguments.get("input") or call.arguments.get("patch") or "")
+    kinds = {"Add": "A", "Update": "M", "Delete": "D"}
+    named = [(kinds[k], p) for k, p in re.findall(r"(?m)^\*\*\* (Add|Update|Delete) File: (.+?)\s*$", text)]
+    moves = dict(re.findall(r"(?m)^\*\*\* Update File: (.+?)\s*\n\*\*\* Move to: (.+?)\s*$", text))
+    lines = [f"{kind} {moves.get(path, path)}" for wanted in "AMD" for kind, path in named if kind == wanted]
+    return "Success. Updated the following files:\n" + "\n".join(lines) + "\n"
+
+
+def _patch_problem(action: Action, problem: Problem) -> Rendered | Unknown:
+    if not isinstance(action, Patch):
+        message = problem.detail.get("message")
+        return Rendered(str(message), True) if message else Unknown("the tool's message is not known")
+    if problem.kind == "missing":
+        text = f"Failed to read file to update {problem.path}: No such file or directory (os error 2)"
+        return Rendered(f"apply_patch verification failed: {text}", True)
+    if problem.kind == "not_found_in_file" and "expected" in problem.detail:
+        text = f"Failed to find expected lines in {problem.path}:\n{problem.detail['expected']}"
+        return Rendered(f"apply_patch verification failed: {text}", True)
+    return Unknown(f"the message for a patch that fails with {problem.kind} is not known")
+
+
+def _recorded_changes(result: ToolResult) -> dict[str, dict] | None:  # type: ignore[type-arg]
+    structured = result.structured
+    changes = structured.get("changes") if isinstance(structured, dict) else None
+    if not isinstance(changes, dict) or structured.get("success") is False:
+        return None
+    return {str(path): change for path, change in changes.items() if isinstance(change, dict)}
+
+
+def _form(content: str) -> str | None:
+    if content.startswith(("Chunk ID:", "Wall time:")):
+        return "chunk"
+    if _EXIT.fullmatch(content):
+        return "exit"
+    return "json" if _json_output(content) is not None else None
+
+
+def _json_output(content: str) -> str | None:
+    if not content.startswith("{"):
+        return None
+    try:
+        value = json.loads(content)
+    except ValueError:
+        return None
+    output = value.get("output") if isinstance(value, dict) else None
+    return output if isinstance(output, str) and "metadata" in value else None
+
+
+CODEX = CodexScaffold()
