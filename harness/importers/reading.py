@@ -12,9 +12,10 @@ import math
 import re
 import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import Any, cast
 
 import zstandard
 
@@ -52,17 +53,21 @@ def is_packed(head: bytes) -> bool:
     return head.startswith((_GZIP, _ZSTD))
 
 
-def open_unpacked(path: Path) -> BinaryIO:
+@contextmanager
+def open_unpacked(path: Path) -> Iterator[io.BufferedIOBase]:
     """The file's bytes, gzip and zstd unpacked by content, not by name."""
-    stream = path.open("rb")
-    magic = stream.read(4)
-    stream.seek(0)
-    if magic.startswith(_GZIP):
-        return cast("BinaryIO", gzip.GzipFile(fileobj=stream))
-    if magic.startswith(_ZSTD):
-        unpacker = zstandard.ZstdDecompressor(max_window_size=1 << 27)
-        return cast("BinaryIO", unpacker.stream_reader(stream, read_across_frames=True, closefd=True))
-    return stream
+    with path.open("rb") as stream:
+        magic = stream.read(4)
+        stream.seek(0)
+        if magic.startswith(_GZIP):
+            with gzip.GzipFile(fileobj=stream) as unpacked:
+                yield unpacked
+        elif magic.startswith(_ZSTD):
+            unpacker = zstandard.ZstdDecompressor(max_window_size=1 << 27)
+            with unpacker.stream_reader(stream, read_across_frames=True, closefd=False) as reader:
+                yield cast("io.BufferedIOBase", reader)
+        else:
+            yield stream
 
 
 def read_head(path: Path, size: int = HEAD_BYTES) -> bytes:
@@ -74,7 +79,7 @@ def read_head(path: Path, size: int = HEAD_BYTES) -> bytes:
     data = b""
     try:
         with open_unpacked(path) as stream:
-            while len(data) < size and (chunk := stream.read(size - len(data))):
+            while len(data) < size and (chunk := stream.read1(size - len(data))):
                 data += chunk
     except _UNPACK_ERRORS:
         pass
@@ -86,7 +91,7 @@ def read_lines(path: Path) -> Iterator[tuple[int, bytes] | Skipped]:
     number, kept, length, total = 1, io.BytesIO(), 0, 0
     try:
         with open_unpacked(path) as stream:
-            while chunk := stream.read(_CHUNK):
+            while chunk := stream.read1(_CHUNK):
                 total += len(chunk)
                 if total > MAX_UNPACKED_BYTES:
                     yield Skipped(
@@ -131,7 +136,7 @@ def read_document(path: Path) -> Any | Skipped:
     data = bytearray()
     try:
         with open_unpacked(path) as stream:
-            while chunk := stream.read(_CHUNK):
+            while chunk := stream.read1(_CHUNK):
                 data += chunk
                 if len(data) > MAX_DOCUMENT_BYTES:
                     return Skipped(str(path), "file", f"JSON document over {_size(MAX_DOCUMENT_BYTES)}")
