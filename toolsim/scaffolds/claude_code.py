@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from toolsim import paths
 from toolsim.actions import (
@@ -57,7 +57,9 @@ class ClaudeCodeScaffold:
         """See `claude_profile.fit`."""
         return claude_profile.fit(session, messages)
 
-    def action(self, call: ToolCall, profile: ScaffoldProfile, cwd: str) -> Action:
+    def action(
+        self, call: ToolCall, profile: ScaffoldProfile, cwd: str, env: Mapping[str, str] | None = None
+    ) -> Action:
         """The call by its name; unknown and MCP tools are opaque."""
         path = call.arguments.get("file_path")
         if call.name in ("Read", "Edit", "MultiEdit", "Write"):
@@ -72,7 +74,14 @@ class ClaudeCodeScaffold:
             return ListDirectory(paths.canonical(str(call.arguments.get("path") or cwd), cwd))
         return _other_action(call)
 
-    def render(self, call: ToolCall, action: Action, outcome: Outcome, profile: ScaffoldProfile) -> Rendered | Unknown:
+    def render(
+        self,
+        call: ToolCall,
+        action: Action,
+        outcome: Outcome,
+        profile: ScaffoldProfile,
+        env: Mapping[str, str] | None = None,
+    ) -> Rendered | Unknown:
         """The text in the session's forms; `Unknown` where no form explains the outcome."""
         if isinstance(outcome, Reply) and not isinstance(action, Note):
             return Rendered(outcome.text, outcome.is_error)
