@@ -113,7 +113,7 @@ def open_models(config: RunConfig, budget: Budget) -> tuple[Model | None, Model 
     """
     candidate = None
     if config.candidate != "recorded":
-        candidate = open_model(config.candidate, api=config.api, budget=budget)
+        candidate = open_model(config.candidate, api=config.api, budget=budget, context=config.context)
     if config.simulator == config.candidate and config.api == "chat":
         return candidate, candidate
     return candidate, open_model(config.simulator, budget=budget)
@@ -131,7 +131,7 @@ def _prepare(config: RunConfig, parts: Parts, loop: asyncio.AbstractEventLoop, r
     )
     if parts.candidate is None:
         return Prepared(scene)
-    fit = asyncio.run_coroutine_threadsafe(fits(parts.candidate, scene.view, scene.tools), loop).result()
+    fit = asyncio.run_coroutine_threadsafe(fits(parts.candidate, scene.view, scene.tools, scene.system_prompt), loop).result()
     return Prepared(scene) if isinstance(fit, int) else Prepared(None, fit)
 
 
@@ -142,7 +142,7 @@ async def _build(
     candidate: Candidate = (
         RecordedCandidate(scene.reference.items)
         if config.candidate == "recorded"
-        else open_candidate(parts.candidate, scene, config, seed)
+        else open_candidate(parts.candidate, scene, config)
     )
     settings = SimulatorSettings(
         rungs=frozenset(config.rungs),

@@ -14,6 +14,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import ModuleType
 from typing import Any, Literal, TypeAlias
 from urllib.parse import urlsplit, urlunsplit
 from weakref import WeakKeyDictionary
@@ -26,7 +27,8 @@ from toolsim.embedded import DEFAULT_CONTEXT, DEFAULT_SLOTS, Server, ServerSetti
 from toolsim.errors import EndpointError, ModelError, ModelUnavailable, OutputInvalid
 from toolsim.jsoncheck import complaints
 from toolsim.modeltypes import Budget, Model, ModelReply, ModelRequest
-from toolsim.pricing import KnownModel, cost_of, family_of, known_model, load_prices
+from toolsim.pricing import KnownModel, cost_of, known_model, load_prices
+from toolsim.pricing import family_of as family_of_name
 from toolsim.prompting import render
 from toolsim.tokens import estimate
 from toolsim.trajectory import JsonObject, ToolDefinition
@@ -43,7 +45,7 @@ _HINTS = {
     404: "check the model name and the base URL",
 }
 _FREE = KnownModel(0.0, 0.0, 0.0)
-_WIRE = {"chat": wire_chat, "responses": wire_responses}
+_WIRE: dict[Api, ModuleType] = {"chat": wire_chat, "responses": wire_responses}
 _LIMITS: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, asyncio.Semaphore]] = WeakKeyDictionary()
 
 
@@ -152,25 +154,26 @@ class OpenAIModel:
         context: int | None = None,
     ) -> None:
         self.name = name
-        self.family = family_of(name)
+        self.family = family_of_name(name)
         self.context = context or (known.context if known is not None else None)
         self.counts_exactly = False
         self.endpoint = endpoint
         self._known = known
-        self._wire = _WIRE[api]
+        self.api = api
         self._budget = budget
         self._asked_for_context = False
 
     def __repr__(self) -> str:
         return f"OpenAIModel({self.name!r}, {self.endpoint.name!r})"
 
-    async def complete(self, request: ModelRequest) -> ModelReply:
-        """See `Model.complete`."""
+    async def complete(self, request: ModelRequest, *, api: Api | None = None) -> ModelReply:
+        """See `Model.complete`; `api` other than the model's own, for this request."""
         started = time.perf_counter()
-        reply = await self._ask(request)
-        if request.schema is not None:
+        wire = _WIRE[api or self.api]
+        reply = await self._ask(request, wire)
+        if request.schema is not None and not reply.calls:
             wrong, parsed = self._judge(reply, request)
-            reply = await self._repair(request, reply, wrong) if wrong else replace(reply, parsed=parsed)
+            reply = await self._repair(request, reply, wrong, wire) if wrong else replace(reply, parsed=parsed)
         return replace(reply, seconds=time.perf_counter() - started)
 
     async def count_tokens(self, messages: Sequence[JsonObject], tools: Sequence[ToolDefinition] = ()) -> int:
@@ -184,11 +187,11 @@ class OpenAIModel:
         """Close the connections."""
         await self.endpoint.close()
 
-    async def _ask(self, request: ModelRequest) -> ModelReply:
+    async def _ask(self, request: ModelRequest, wire: ModuleType) -> ModelReply:
         if self._budget is not None:
             self._budget.admit(self.name, priced=self._known is not None)
-        body, attempts = await self.endpoint.post(self._wire.PATH, self._wire.payload(self.name, request))
-        received = self._wire.read(body)
+        body, attempts = await self.endpoint.post(wire.PATH, wire.payload(self.name, request))
+        received: Received = wire.read(body)
         cost = cost_of(received.usage, self._known)
         if self._budget is not None:
             self._budget.charge(received.usage, cost)
@@ -196,10 +199,12 @@ class OpenAIModel:
             raise refuse(received.refused)
         return _reply(received, cost, self.name, attempts)
 
-    async def _repair(self, request: ModelRequest, first: ModelReply, wrong: Sequence[str]) -> ModelReply:
+    async def _repair(
+        self, request: ModelRequest, first: ModelReply, wrong: Sequence[str], wire: ModuleType
+    ) -> ModelReply:
         prompt = render("repair", complaints=wrong)
         said = ({"role": "assistant", "content": first.text}, {"role": "user", "content": prompt.text})
-        second = await self._ask(replace(request, messages=(*request.messages, *said)))
+        second = await self._ask(replace(request, messages=(*request.messages, *said)), wire)
         still_wrong, parsed = self._judge(second, request)
         if still_wrong:
             what = f"{self.name} gave no {request.schema_name} that fits its schema"
@@ -232,7 +237,7 @@ class EmbeddedModel:
 
     def __init__(self, server: Server, *, api: Api, settings: ClientSettings, budget: Budget | None = None) -> None:
         self.name = server.settings.name
-        self.family = family_of(self.name)
+        self.family = family_of_name(self.name)
         self.context: int | None = server.settings.context
         self.counts_exactly = True
         self._server = server
@@ -246,8 +251,9 @@ class EmbeddedModel:
         return f"EmbeddedModel({self.name!r})"
 
     async def complete(self, request: ModelRequest) -> ModelReply:
-        """See `Model.complete`."""
-        return await (await self.started()).complete(request)
+        """See `Model.complete`. The server holds schemas in the chat form only, so that is what such requests take."""
+        model = await self.started()
+        return await model.complete(request, api=None if request.schema is None else "chat")
 
     async def count_tokens(self, messages: Sequence[JsonObject], tools: Sequence[ToolDefinition] = ()) -> int:
         """Exact: the server's own template and tokenizer."""
@@ -316,6 +322,14 @@ def open_model(
     endpoint = Endpoint(base_url, settings or ClientSettings(), key)
     known = known_model(name, load_prices(prices))
     return OpenAIModel(name, endpoint, api=api, budget=budget, known=known, context=context)
+
+
+def family_of(spec: str) -> str:
+    """The family of the model that `open_model(spec)` would give."""
+    if spec in WEIGHTS:
+        return family_of_name(WEIGHTS[spec].name)
+    named = _SPEC.fullmatch(spec)
+    return family_of_name(named["name"] if named else spec)
 
 
 def _reply(received: Received, cost: float | None, name: str, attempts: int) -> ModelReply:

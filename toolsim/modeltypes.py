@@ -6,6 +6,7 @@ scripted one.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -119,15 +120,21 @@ class Budget:
 
     Calls already under way when a limit is reached finish and are charged, so a limit may be passed by at most the
     calls in flight. With `max_cost` (USD) a model without a known price is turned away, because the limit could not
-    be held.
+    be held. `max_seconds` counts wall time from the budget's making.
     """
 
     def __init__(
-        self, max_calls: int | None = None, max_tokens: int | None = None, max_cost: float | None = None
+        self,
+        max_calls: int | None = None,
+        max_tokens: int | None = None,
+        max_cost: float | None = None,
+        max_seconds: float | None = None,
     ) -> None:
         self.max_calls = max_calls
         self.max_tokens = max_tokens
         self.max_cost = max_cost
+        self.max_seconds = max_seconds
+        self._started = time.monotonic()
         self.calls = 0
         self.usage = Usage()
         self.cost = 0.0
@@ -161,6 +168,7 @@ class Budget:
             (self.calls, self.max_calls, "model calls"),
             (self.usage.total, self.max_tokens, "tokens"),
             (self.cost, self.max_cost, "USD"),
+            (time.monotonic() - self._started, self.max_seconds, "seconds"),
         ):
             if limit is not None and used >= limit:
                 return f"the budget of {limit:g} {unit} is used up ({used:g})"

@@ -152,7 +152,9 @@ def _items(messages: tuple[JsonObject, ...]) -> list[JsonObject]:
             items.append(output)
             continue
         if message.get("content"):
-            items.append({"role": message["role"], "content": message["content"]})
+            kind = "output_text" if message["role"] == "assistant" else "input_text"
+            part = {"type": kind, "text": message["content"]}
+            items.append({"type": "message", "role": message["role"], "content": [part]})
         for call in message.get("tool_calls") or ():
             function = call["function"]
             items.append(
