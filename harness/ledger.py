@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
-
 from pydantic import TypeAdapter
 
 from harness.rows import LedgerStep
@@ -58,7 +56,8 @@ class ToolStep:
     """One call answered. `shown` is what the candidate saw next; `answer` is the simulator's (`None`: unanswered).
 
     The two differ only with recorded actions: `teacher` forcing shows the record, and an unanswered call shows it
-    too, with `failure` (stage, reason) saying why there is no answer. `recorded` is the reference's result.
+    too, with `failure` (stage, reason) saying why there is no answer; both have `taken_in`: the world went on from
+    the record and not from `mutations`. `recorded` is the reference's result.
     """
 
     call: ToolCall
@@ -70,6 +69,7 @@ class ToolStep:
     spent: Spent = Spent()
     failure: tuple[str, str] | None = None
     recorded: ToolResult | None = None
+    taken_in: bool = False
     seconds: float = 0.0
 
 
@@ -110,9 +110,7 @@ def write_step(n: int, step: ModelStep | ToolStep) -> LedgerStep:
 
 def read_steps(rows: Iterable[LedgerStep]) -> tuple[ModelStep | ToolStep, ...]:
     """The steps of a ledger."""
-    return tuple(
-        _MODEL.validate_python(_strict(r)) if r.kind == "model" else _TOOL.validate_python(_strict(r)) for r in rows
-    )
+    return tuple((_MODEL if row.kind == "model" else _TOOL).validate_python(row.body) for row in rows)
 
 
 def advance(progress: Progress, step: ModelStep | ToolStep) -> Progress:
@@ -133,7 +131,3 @@ def fold(steps: Sequence[ModelStep | ToolStep]) -> Progress:
 def result_message(result: ToolResult) -> Message:
     """A tool result as a message of the conversation."""
     return Message(role="tool", text=result.content, origin="tool", result=result)
-
-
-def _strict(row: LedgerStep) -> Any:
-    return row.body

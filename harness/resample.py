@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from toolsim.rebuild import take_in
+from toolsim.rebuild import Fold
 from toolsim.simulator import Answer, ToolSimulator
 
 from harness.candidate import Candidate
@@ -19,8 +19,7 @@ from harness.ledger import ModelStep, Progress, Spent, ToolStep, fold
 from harness.rows import End
 from harness.scene import Scene
 from toolsim.errors import BudgetExceeded, ModelError, ShellError, SimulationFailed, ToolsimError
-from toolsim.modeltypes import ModelReply
-from toolsim.trajectory import CallPair, ToolCall, ToolResult, call_pairs
+from toolsim.trajectory import Message, ToolCall, effects
 from toolsim.world import World
 
 Forcing = Literal["none", "free", "teacher"]
@@ -53,12 +52,15 @@ class Rollout:
     forcing: Forcing = "none"
     seed: int = 0
     world: World = field(init=False)
-    _recorded: Mapping[str, CallPair] = field(init=False)
+    _record: Fold = field(init=False)
+    _results: Mapping[str, Message] = field(init=False)
     _started: float = field(init=False, default=0.0)
 
     def __post_init__(self) -> None:
         self.world = self.scene.rebuilt.world.fork()
-        self._recorded = {pair.call.id: pair for pair in call_pairs(self.scene.reference.items)}
+        self._record = Fold(self.scene.prefix.session, self.scene.scaffold, self.world, refit=False)
+        items = effects(self.scene.reference.items)
+        self._results = {m.result.call_id: m for m in items if m.result is not None}
 
     async def run(self, written: Sequence[ModelStep | ToolStep] = ()) -> End:
         """Go on after the steps already `written`, to the end.
@@ -68,8 +70,7 @@ class Rollout:
         """
         self._started = time.monotonic()
         for step in written:
-            if isinstance(step, ToolStep):
-                self._apply(step)
+            self._apply(step)
         seat = Seat(act=self._act, answer=self._answer, write=self.write, limit=self._limit)
         try:
             progress = await play(seat, fold(written))
@@ -80,54 +81,53 @@ class Rollout:
         return End("completed", None, progress.stop, {"steps": progress.steps})
 
     async def _act(self, progress: Progress) -> ModelStep:
-        return await self.candidate.act(self.scene.view, progress.messages, seed=self.seed)
+        step = await self.candidate.act(self.scene.view, progress.messages, seed=self.seed)
+        if self.forcing != "none":
+            step = self._answerable(step)
+        self._apply(step)
+        return step
+
+    def _answerable(self, step: ModelStep) -> ModelStep:
+        """Recorded calls without a recorded result (interrupted) are left out: there is nothing to compare with."""
+        calls = tuple(call for call in step.message.calls if call.id in self._results)
+        return replace(step, message=replace(step.message, calls=calls))
 
     async def _answer(self, call: ToolCall, progress: Progress) -> ToolStep:
-        recorded = self._recorded.get(call.id) if self.forcing != "none" else None
-        truth = None if recorded is None else recorded.result
+        truth = self._results[call.id].result if self.forcing != "none" else None
         begin = time.monotonic()
         try:
             answer = await self.simulator.respond(call, self.world, (*self.scene.view, *progress.messages))
         except SimulationFailed as error:
             if truth is None:
                 raise
-            step = self._unanswered(call, truth, error)
+            failure = (error.stage, error.reason)
+            step = ToolStep(call, truth, None, None, failure=failure, recorded=truth, taken_in=True)
         else:
-            step = self._answered(call, truth, answer, time.monotonic() - begin)
+            forced = truth if self.forcing == "teacher" else None
+            step = ToolStep(
+                call=call,
+                shown=forced or answer.result,
+                answer=answer.result,
+                rung=answer.rung,
+                mutations=answer.mutations,
+                evidence=answer.evidence,
+                spent=_spent(answer),
+                recorded=truth,
+                taken_in=forced is not None,
+                seconds=time.monotonic() - begin,
+            )
         self._apply(step)
         return step
 
-    def _answered(self, call: ToolCall, truth: ToolResult | None, answer: Answer, seconds: float) -> ToolStep:
-        forced = truth if self.forcing == "teacher" else None
-        return ToolStep(
-            call=call,
-            shown=forced or answer.result,
-            answer=answer.result,
-            rung=answer.rung,
-            mutations=self._record(call, forced) if forced else answer.mutations,
-            evidence=answer.evidence,
-            spent=_spent(answer),
-            recorded=truth,
-            seconds=seconds,
-        )
-
-    def _unanswered(self, call: ToolCall, truth: ToolResult, error: SimulationFailed) -> ToolStep:
-        return ToolStep(
-            call=call,
-            shown=truth,
-            answer=None,
-            rung=None,
-            mutations=self._record(call, truth),
-            failure=(error.stage, error.reason),
-            recorded=truth,
-        )
-
-    def _record(self, call: ToolCall, truth: ToolResult) -> tuple:
-        return take_in(self.world, self.scene.scaffold, call, truth)
-
-    def _apply(self, step: ToolStep) -> None:
-        for mutation in step.mutations:
-            self.world.apply(mutation)
+    def _apply(self, step: ModelStep | ToolStep) -> None:
+        if isinstance(step, ModelStep):
+            if self.forcing != "none":
+                self._record.take(step.message)
+        elif step.taken_in:
+            self._record.take(self._results[step.call.id])
+        else:
+            for mutation in step.mutations:
+                self.world.apply(mutation)
 
     def _limit(self, progress: Progress) -> str | None:
         limits, spent = self.limits, progress.spent
@@ -140,14 +140,6 @@ class Rollout:
         if limits.seconds is not None and time.monotonic() - self._started >= limits.seconds:
             return "limit: wall time"
         return None
-
-
-def spent_by(reply: ModelReply) -> Spent:
-    """What one model reply used."""
-    usage = reply.usage
-    return Spent(
-        reply.attempts, usage.prompt_tokens, usage.cached_tokens, usage.completion_tokens, reply.cost, reply.seconds
-    )
 
 
 def _spent(answer: Answer) -> Spent:

@@ -1,4 +1,4 @@
-"""One prefix made ready to be played: its scaffold, repository, world, tools and system prompt, with what is stated of each.
+"""One prefix made ready to be played: scaffold, repository, world, tools and system prompt, and how each was come by.
 
 Blocking work (git, parsing) stands here; callers put it into a thread. Nothing of the reference enters the world.
 """
@@ -6,12 +6,12 @@ Blocking work (git, parsing) stands here; callers put it into a thread. Nothing 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from repos.catalog import KnownRepository
 from repos.snapshot import Snapshot, open_snapshot
-from toolsim.rebuild import Rebuilt, rebuild
+from toolsim.rebuild import Rebuilt, rebuild_measured
 
 from harness.repositories import Base, locate
 from harness.selection import Cut
@@ -63,7 +63,7 @@ def set_scene(
     scaffold = scaffold_for(trajectory.session.agent)
     base = locate(prefix, known) if use_repository else None
     snapshot: Snapshot | None = open_snapshot(Path(base.repository.git_dir), base.commit) if base else None
-    rebuilt = rebuild(prefix, scaffold, snapshot=snapshot, root=base.root if base else None)
+    rebuilt = rebuild_measured(prefix, scaffold, snapshot=snapshot, root=base.root if base else None)
     tools, tools_from = _tools(trajectory, prefix, scaffold, rebuilt)
     prompt, prompt_from = _system_prompt(prefix, system_prompt)
     facts: JsonObject = {
@@ -73,7 +73,7 @@ def set_scene(
         },
         "tools_from": tools_from,
         "system_prompt": prompt_from,
-        "drift": rebuilt.facts(),
+        "drift": {**asdict(rebuilt.drift), "disagreed": list(rebuilt.disagreed)},
         "as_of": prefix.as_of,
     }  # fmt: skip
     return Scene(prefix, reference, scaffold, rebuilt, base, tools, model_view(prefix.items), prompt, facts)

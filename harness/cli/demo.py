@@ -1,0 +1,85 @@
+"""`deploysim demo`."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from pathlib import Path
+from typing import Any
+
+import click
+
+from harness.cli.options import say
+from harness.cli.roles import print_realism
+
+_FORCED = ("fix-", "feature-")
+
+
+@click.command("demo")
+@click.option("--model", default="local", show_default=True, help="Plays candidate, simulator and judge.")
+@click.option("--folder", type=click.Path(path_type=Path, file_okay=False), default=Path("deploysim-demo"),
+              show_default=True, help="Where store, databases and report are written.")
+@click.option("--minutes", type=float, default=8.0, show_default=True,
+              help="Time for model calls; what does not fit is left open and said.")
+@click.option("--keep", is_flag=True, help="Go on with what the folder holds instead of starting anew.")
+def command(model: str, folder: Path, minutes: float, keep: bool) -> None:
+    """The main job on the shipped fixtures, with an embedded model.
+
+    Imports recorded sessions and their repository, answers recorded calls in the simulated world (how real is it?),
+    lets the model take turns of its own (what does it do?), judges, and writes a report.
+    """
+    from harness.demo import find_fixtures, unpack_repository
+    from harness.importing import import_paths
+    from harness.store import Store
+    from repos.catalog import inspect_repository
+    from toolsim.calldb import CallDatabase
+
+    if not keep:
+        shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True, exist_ok=True)
+    started = time.monotonic()
+    sessions, bundle = find_fixtures()
+    repository = unpack_repository(bundle, folder / "repository.git")
+    with Store(folder / "deploysim.db") as store:
+        with CallDatabase(folder / "calls.db") as calls:
+            imported = import_paths(store, calls, [sessions])
+        store.add_repository(inspect_repository(repository, url=None))
+        say(f"1/4 imported {imported.added} sessions, {imported.calls} calls, {len(imported.skipped)} skips")
+        _play(store, folder, model, minutes)
+    say(f"done in {(time.monotonic() - started) / 60:.1f} minutes")
+
+
+def _play(store: Any, folder: Path, model: str, minutes: float) -> None:
+    from harness.cli.discriminate import judge
+    from harness.cli.report import write_report
+    from harness.cli.resample import play, print_resampled
+    from harness.config import AFFORDANCES, RUNGS, resolve
+    from harness.selection import Criteria
+    from toolsim.modeltypes import Budget
+
+    calls = folder / "calls.db"
+    seconds = 60 * minutes
+    say("2/4 recorded actions in the simulated world")
+    config = resolve({
+        "candidate": "recorded", "simulator": model, "forcing": "teacher", "evidence_tokens": 900,
+        "rungs": tuple(r for r in RUNGS if r != "recorded"),
+        "affordances": tuple(a for a in AFFORDANCES if a != "rollout"),
+    })  # fmt: skip
+    criteria = Criteria(sample=6, stratify=("agent",), with_calls=True)
+    forced = play(store, calls, config, criteria, Budget(max_seconds=0.35 * seconds), 2)
+    say("3/4 the judge")
+    flags = {"judge": model, "pairs": 8, "fakes": 6, "kinds": ("call",), "seed": 0, "concurrency": 1}
+    realism = judge(store, forced.run, flags, Budget(max_seconds=0.35 * seconds))
+    say("4/4 the candidate takes turns of its own")
+    own = resolve({"candidate": model, "simulator": model, "evidence_tokens": 900, "max_steps": 4})
+    taken = play(store, calls, own, Criteria(sample=2, stratify=("agent",), with_calls=True),
+                 Budget(max_seconds=0.3 * seconds), 1)  # fmt: skip
+    click.echo("\nRecorded actions, answered by the simulated world (rung `recorded` off, reference no evidence):")
+    print_resampled(forced)
+    click.echo("\nRealism:")
+    print_realism(realism)
+    click.echo("\nTurns taken by the candidate:")
+    print_resampled(taken)
+    click.echo()
+    write_report(store, forced.run, folder / "report.html")
+    write_report(store, taken.run, folder / "rollouts.html")

@@ -1,0 +1,31 @@
+"""Where the shipped fixtures stand, and their repository unpacked."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import git
+
+from harness.errors import HarnessError
+
+_BUNDLE = "repo.bundle"
+
+
+def find_fixtures() -> tuple[Path, Path]:
+    """The folder of recorded sessions and the bundle of their repository.
+
+    Raises:
+        HarnessError: this installation has none.
+    """
+    here = Path(__file__).resolve().parent
+    for base in (here / "fixtures", here.parent / "fixtures"):
+        if (base / "sessions").is_dir() and (base / _BUNDLE).is_file():
+            return base / "sessions", base / _BUNDLE
+    raise HarnessError("the fixtures are not installed: run the demo from a checkout, or reinstall deploysim")
+
+
+def unpack_repository(bundle: Path, into: Path) -> Path:
+    """The bundle as a bare repository at `into`; left as it is where it was unpacked before."""
+    if not (into / "HEAD").exists():
+        git.Repo.clone_from(str(bundle), str(into), bare=True).close()
+    return into
