@@ -214,7 +214,8 @@ class World:
             return
         redacted = REDACTED in seen.text
         content = seen.text.encode("utf-8", "surrogateescape") if seen.whole and not redacted else None
-        reason = "shown redacted" if redacted else "a read showed lines that it lacks"
+        earlier = known.reason if isinstance(known, Unseen) else "a read showed lines that it lacks"
+        reason = "shown redacted" if redacted else earlier
         state: State = "file" if content is None else "content"
         self.files.put(key, Mark(self.files.serial, state, content, self.files.mode(key), reason))
 

@@ -145,6 +145,12 @@ class ClaudeCodeScaffold:
 def _file_action(call: ToolCall, path: str) -> Action:
     given = call.arguments
     if call.name == "Read":
+        for name in ("offset", "limit"):
+            if isinstance(given.get(name), str) and _whole(given[name]) is None:
+                return Invalid(
+                    f"InputValidationError: Read failed due to the following issue:\n"
+                    f"The parameter `{name}` type is expected as `number` but provided as `string`"
+                )
         return Read(path, _whole(given.get("offset")), _whole(given.get("limit")))
     if call.name == "Write":
         content = given.get("content")

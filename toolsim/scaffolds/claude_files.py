@@ -104,7 +104,10 @@ def render_change(call: ToolCall, action: Edit | Write, change: Change, profile:
             f"The file {path} has been updated. All occurrences of '{step.old}' were successfully replaced with "
             f"'{step.new}'."
         )
-    if profile.parameters.get("edit_form") == "snippet":
+    form = profile.parameters.get("edit_form")
+    if form is None:
+        return Unknown("which confirmation this version shows")
+    if form == "snippet":
         return Rendered(f"The file {path} has been updated. {SNIPPET}{_snippet(change, step, profile)}")
     return Rendered(f"The file {path} has been updated successfully.{tail}")
 
@@ -123,6 +126,8 @@ def _render_write(path: str, action: Write, change: Change, profile: ScaffoldPro
     if change.before is None:
         return Rendered(f"File created successfully at: {path}{tail}")
     form = profile.parameters.get("write_form")
+    if form is None:
+        return Unknown("which confirmation this version shows")
     if form == "snippet":
         lines = action.content.split("\n")
         if len(lines) > LINE_LIMIT or len(action.content) > 16_000:

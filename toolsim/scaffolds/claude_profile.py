@@ -4,7 +4,8 @@ Parameters (values of `ScaffoldProfile.parameters`):
 
 - `numbering`: `arrow` (`%6d→line`) or `tab` (`N\\tline`), of Read and of edit snippets
 - `read_tail`: text after the numbered lines of a Read (a reminder), or empty
-- `edit_form`, `write_form`: `snippet` (numbered lines), `short` ("updated successfully"), `overwritten`
+- `edit_form`, `write_form`: `snippet` (numbered lines), `short` ("updated successfully"), `overwritten`; `None` for
+  versions that had several
 - `confirm_tail`: text after the confirmation of an edit or a write
 - `todo_tail`, `task_tail`: text after the confirmation of a todo list or task update
 - `empty_output`: what Bash shows where a command printed nothing
@@ -44,12 +45,12 @@ _ERRORS = ("<tool_use_error>", "File does not exist.", "The user doesn't want", 
 def defaults(version: str | None, model: str | None = None) -> JsonObject:
     """The parameters of a version (and model) where nothing recorded says otherwise."""
     number = version_number(version)
-    reminded = number < (2, 1, 39) or (model is not None and "opus-4-6" not in model and number < (2, 1, 51))
+    reminded = number < (2, 1, 39) or ("sonnet" in (model or "") and number < (2, 1, 60))
     return {
         "numbering": "tab" if number >= (2, 1, 100) else "arrow",
         "read_tail": MALWARE_REMINDER if reminded else "",
-        "edit_form": "short" if number >= (2, 1, 8) else "snippet",
-        "write_form": "short" if number >= (2, 1, 45) else "snippet",
+        "edit_form": "short" if number >= (2, 1, 8) else "snippet" if number <= (2, 1, 5) else None,
+        "write_form": "short" if number >= (2, 1, 45) else "snippet" if number <= (2, 1, 5) else None,
         "confirm_tail": STATE_IS_CURRENT if number >= (2, 1, 200) else "",
         "todo_tail": "",
         "task_tail": "",
@@ -72,7 +73,8 @@ def version_number(version: str | None) -> tuple[int, ...]:
 
 def fit(session: Session, messages: Sequence[Message]) -> ScaffoldProfile:
     """Defaults, then what each recorded result shows, the latest winning; the unexplained are counted."""
-    parameters = defaults(session.agent_version, session.model)
+    models = [message.model for message in messages if isinstance(message, Message) and message.model]
+    parameters = defaults(session.agent_version, models[-1] if models else session.model)
     unexplained = 0
     for pair in call_pairs(messages):
         if pair.result is None or pair.result.images:

@@ -7,6 +7,7 @@ unknown, since the order decides what is left out.
 
 from __future__ import annotations
 
+import ntpath
 import posixpath
 import re
 
@@ -59,9 +60,11 @@ def _int(value: object) -> int:
 
 
 def render_glob(action: Glob, outcome: Outcome, profile: ScaffoldProfile) -> Rendered | Unknown:
-    """One path per line."""
+    """One path per line. The tool does not heed ignore files: a search of the whole tree may find more."""
     if not isinstance(outcome, Listing):
         return Unknown("the form of the refusal")
+    if action.pattern.startswith("**/") and paths.canonical(action.path) == paths.canonical(profile.cwd):
+        return Unknown("untracked files may match")
     if len(outcome.paths) > GLOB_LIMIT or outcome.truncated:
         return Unknown("which files the cut leaves out")
     if not outcome.paths:
@@ -142,27 +145,32 @@ def _content(call: ToolCall, action: Grep, outcome: Matches, profile: ScaffoldPr
 def _line(match: Match, action: Grep, profile: ScaffoldProfile, *, single: bool, numbers: bool) -> str:
     mark = "-" if match.context else ":"
     text = (f"{match.line}{mark}" if numbers else "") + match.text.removesuffix("\r")
-    if single:
-        return text
-    return relativise(
-        f"{paths.spell(match.path, profile.cwd)}{mark}{text}", paths.spell(str(action.options["cwd"]), profile.cwd)
-    )
+    cwd = paths.spell(str(action.options["cwd"]), profile.cwd)
+    return relativise(text if single else f"{paths.spell(match.path, profile.cwd)}{mark}{text}", cwd)
 
 
 def relativise(line: str, cwd: str) -> str:
-    """What the tool does to each line of ripgrep's: the part before the first colon is taken for a path.
+    """What the tool does to each line of ripgrep's: all before the first colon is taken for a path.
 
-    So a context line (`path-12-text`) stays absolute unless its text has a colon, and then is normalised with it.
+    So a context line (`path-12-text`) stays absolute unless its text has a colon, and then its text is normalised
+    with the path (`//` becomes `/`); so is the text of a line without a path.
     """
-    drive = 2 if paths.is_windows(line) else 0
-    colon = line.find(":", drive)
+    colon = line.find(":", 2 if paths.is_windows(line) else 0)
     if colon <= 0:
         return line
     head, tail = line[:colon], line[colon:]
-    if drive:
-        return head[len(cwd) + 1 :] + tail if head.lower().startswith(cwd.lower() + "\\") else line
-    below = paths.relative(posixpath.normpath(head), cwd)
+    module = ntpath if paths.is_windows(cwd) else posixpath
+    full = module.normpath(module.join(cwd, head))
+    below = full[len(cwd.rstrip(module.sep)) + 1 :] if _is_below(full, cwd, module.sep) else None
     return line if below is None else below + tail
+
+
+def _is_below(path: str, cwd: str, separator: str) -> bool:
+    return (
+        path.lower().startswith(cwd.rstrip(separator).lower() + separator)
+        if separator == "\\"
+        else path.startswith(cwd.rstrip(separator) + separator)
+    )
 
 
 def _limited(lines: list[str], call: ToolCall, outcome: Matches, profile: ScaffoldProfile) -> Rendered | Unknown:
