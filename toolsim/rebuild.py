@@ -249,3 +249,14 @@ def replay(
                     call, position = places[item.result.call_id]
                     yield Replayed(CallPair(call, item.result, position, index), item.result, *answered)
         fold.take(item)
+
+
+def take_in(world: World, scaffold: Scaffold, call: ToolCall, result: ToolResult) -> tuple[Mutation, ...]:
+    """What one recorded call and its result show and did, as mutations of `world`, which is not changed."""
+    session = Session(id="", agent=scaffold.name, format="", lineage="")  # only a fit would ask for more
+    fold = Fold(session, scaffold, world.fork(), refit=False)
+    action = scaffold.action(call, world.profile, world.cwd, world.env)
+    shown = scaffold.observe(call, action, result, world.profile)
+    for mutation in shown:
+        fold.world.apply(mutation)
+    return (*shown, *fold._followed(call, action, result, shown))

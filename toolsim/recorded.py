@@ -201,7 +201,7 @@ def _entries(reference: Reference, start: World, scaffold: Scaffold, session: Se
         result = item.result if isinstance(item, Message) else None
         if result is not None and result.call_id in pairs:
             index, pair = pairs.pop(result.call_id)
-            action = scaffold.action(pair.call, fold.world.profile, fold.world.cwd)
+            action = scaffold.action(pair.call, fold.world.profile, fold.world.cwd, fold.world.env)
             changed = frozenset(
                 (path, fold.world.digest([path])) for path in touched if _differs(path, start, fold.world)
             )

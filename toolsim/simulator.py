@@ -147,7 +147,7 @@ class ToolSimulator:
         """
         begin = time.monotonic()
         permitted = self._permitted(world)
-        action = self.scaffold.action(call, self.profile, world.cwd)
+        action = self.scaffold.action(call, self.profile, world.cwd, world.env)
         step = sum(message.result is not None for message in history)
         job = _Job(call, action, permitted, history, step)
         for name, rung in self._ladder():

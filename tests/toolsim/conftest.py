@@ -8,6 +8,11 @@ from dataclasses import dataclass
 
 import pytest
 
+from toolsim.scaffolds import scaffold_for
+from toolsim.simulator import Answer, SimulatorSettings, ToolSimulator
+from toolsim.trajectory import Message, Reference, Session, ToolCall, ToolResult
+from toolsim.world import World
+
 
 @dataclass(frozen=True)
 class Entry:
@@ -61,3 +66,86 @@ class MemorySnapshot:
 @pytest.fixture
 def snapshot_of() -> Callable[[Mapping[str, bytes | str]], MemorySnapshot]:
     return MemorySnapshot
+
+
+def filled(schema: dict) -> object:
+    """A value that fits a JSON schema: the first of each enumeration, `out`, 0, true, nothing in lists."""
+    if "enum" in schema:
+        return schema["enum"][0]
+    kind = schema.get("type")
+    if isinstance(kind, list):
+        return None if "null" in kind else filled({"type": kind[0]})
+    if kind == "object":
+        return {name: filled(part) for name, part in schema.get("properties", {}).items()}
+    values = {"string": "out\n", "integer": schema.get("minimum", 0), "number": 0.5, "boolean": True, "array": []}
+    return values[str(kind)]
+
+
+@dataclass
+class Bench:
+    """A rollout's simulator with its world, in one piece: `respond` answers, applies and keeps the history."""
+
+    simulator: ToolSimulator
+    world: World
+    history: list[Message]
+
+    async def respond(self, name: str, **arguments: object) -> Answer:
+        call = ToolCall(f"call_{len(self.history)}", name, dict(arguments))
+        answer = await self.simulator.respond(call, self.world, tuple(self.history))
+        self.history += [
+            Message("assistant", origin="agent", calls=(call,)),
+            Message("tool", origin="tool", result=answer.result),
+        ]
+        for mutation in answer.mutations:
+            self.world.apply(mutation)
+        return answer
+
+
+def recorded_turn(*steps: tuple[str, dict, str]) -> Reference:
+    """A reference of calls (name, arguments) with their result texts, one call a message."""
+    items: list[Message] = []
+    for n, (name, arguments, content) in enumerate(steps):
+        call = ToolCall(f"ref_{n}", name, arguments)
+        items.append(Message("assistant", origin="agent", calls=(call,)))
+        items.append(Message("tool", origin="tool", result=ToolResult(call.id, content)))
+    return Reference(tuple(items))
+
+
+@pytest.fixture
+def bench() -> Callable[..., Bench]:
+    """Builds a bench: files of the repository at /repo, agent, reference steps, and fields of the simulator."""
+
+    def build(
+        files: Mapping[str, str] | None = None,
+        agent: str = "claude-code",
+        reference: tuple[tuple[str, dict, str], ...] = (),
+        settings: SimulatorSettings | None = None,
+        shown: tuple[Message, ...] = (),
+        **fields: object,
+    ) -> Bench:
+        session = Session("s1", agent, "test", lineage="s1", cwd="/repo", started_at=1_750_000_000.0)
+        scaffold = scaffold_for(agent)
+        profile = scaffold.fit(session, shown)
+        world = World.start(session, profile, MemorySnapshot(files or {}), "/repo", as_of=1_750_000_000.0)
+        simulator = ToolSimulator(
+            scaffold,
+            profile,
+            settings or SimulatorSettings(),
+            session,
+            world.fork(),
+            reference=recorded_turn(*reference) if reference else None,
+            **fields,
+        )
+        return Bench(simulator, world, list(shown))
+
+    return build
+
+
+@pytest.fixture
+def fill() -> Callable[[dict], object]:
+    return filled
+
+
+@pytest.fixture
+def turn() -> Callable[..., Reference]:
+    return recorded_turn
