@@ -1,0 +1,141 @@
+"""One commit's files without a checkout: a manifest of paths, shared by all that ask, and contents on demand."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from types import MappingProxyType
+from typing import Literal, TypeAlias
+
+from repos import worktree
+from repos.errors import UnknownRevision
+from repos.git import check_commit, run
+from repos.objects import ObjectReader, check
+
+Kind: TypeAlias = Literal["file", "dir", "symlink", "submodule"]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A file of a commit: its git mode (0o100644, 0o100755, symlink 0o120000) and blob id."""
+
+    mode: int
+    oid: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Snapshot:
+    """One commit. Paths are relative to the repository root, with `/`, the root is `""`; bytes that are no UTF-8 in a
+    name are kept by surrogateescape. `manifest` holds files and symbolic links, sorted by path. Reads are thread-safe.
+    """
+
+    git_dir: Path
+    commit: str
+    tree: str
+    manifest: Mapping[str, Entry]
+    trees: Mapping[str, str]
+    submodules: Mapping[str, str]
+    children: Mapping[str, tuple[str, ...]]
+    objects: ObjectReader
+
+    def read(self, path: str) -> bytes:
+        """A file's content; of a symbolic link its target.
+
+        Raises:
+            KeyError: the commit has no such file.
+            MissingObject: the repository lacks the file's content.
+        """
+        return self.objects.read(self.manifest[path].oid)[1]
+
+    def kind(self, path: str) -> Kind | None:
+        """What the commit has at the path; `None` is nothing."""
+        entry = self.manifest.get(path)
+        if entry is not None:
+            return "symlink" if entry.mode == worktree.SYMLINK else "file"
+        if path in self.trees:
+            return "dir"
+        return "submodule" if path in self.submodules else None
+
+    def listdir(self, path: str) -> tuple[str, ...]:
+        """The names in a directory by code point; empty if it is none."""
+        return self.children.get(path, ())
+
+    def under(self, path: str) -> tuple[str, ...]:
+        """The paths of all files below a directory, by code point; of a file itself."""
+        if path in self.manifest:
+            return (path,)
+        start = path + "/" if path else ""
+        return tuple(p for p in self.manifest if p.startswith(start)) if path in self.trees else ()
+
+    def object_id(self, path: str) -> str | None:
+        """The id of the blob or tree at the path, of a submodule its commit."""
+        entry = self.manifest.get(path)
+        return entry.oid if entry is not None else self.trees.get(path, self.submodules.get(path))
+
+
+def open_snapshot(git_dir: Path, commit: str) -> Snapshot:
+    """The commit's files; built once for each git directory and commit.
+
+    Raises:
+        UnknownRevision: the repository has no such commit, or `commit` is no full id.
+        RepositoryError: the repository cannot be read.
+    """
+    return _snapshot(Path(git_dir).resolve(), check_commit(commit))
+
+
+def checkout(snapshot: Snapshot, cache: Path) -> Path:
+    """The commit's files as plain files below `cache/trees/<tree id>`, made once; nobody may change them.
+
+    Executable bits and symbolic links are kept (links are never followed here). What the repository lacks or no file
+    system should hold (`..`, `.git`) is left out: `worktree.left_out` lists it. Another process may do the same.
+
+    Raises:
+        RepositoryError: the repository cannot be read.
+        OSError: the files cannot be written.
+    """
+    entries = {path: (entry.mode, entry.oid) for path, entry in snapshot.manifest.items()}
+    return worktree.make(snapshot.git_dir, entries, cache / "trees" / snapshot.tree, empty=snapshot.submodules)
+
+
+@lru_cache(maxsize=64)
+def _snapshot(git_dir: Path, commit: str) -> Snapshot:
+    found = check(git_dir, [f"{commit}^{{commit}}", f"{commit}^{{tree}}"])
+    if found[0] is None or found[1] is None:
+        raise UnknownRevision(f"{git_dir} has no commit {commit}")
+    tree = found[1][0]
+    manifest: dict[str, Entry] = {}
+    trees = {"": tree}
+    submodules: dict[str, str] = {}
+    for record in run(git_dir, "ls-tree", "-r", "-t", "-z", "--full-tree", tree).split(b"\0")[:-1]:
+        head, _, name = record.partition(b"\t")
+        mode, kind, oid = head.decode("ascii").split()
+        path = name.decode("utf-8", "surrogateescape")
+        if kind == "tree":
+            trees[path] = oid
+        elif kind == "commit":
+            submodules[path] = oid
+        else:
+            manifest[path] = Entry(int(mode, 8), oid)
+    children = _children([*manifest, *trees, *submodules])
+    ordered = MappingProxyType({path: manifest[path] for path in sorted(manifest)})
+    return Snapshot(
+        git_dir, commit, tree, ordered, MappingProxyType(trees), MappingProxyType(submodules), children,
+        open_objects(git_dir),
+    )  # fmt: skip
+
+
+@lru_cache(maxsize=32)
+def open_objects(git_dir: Path) -> ObjectReader:
+    """The reader of a git directory, one for all snapshots of it."""
+    return ObjectReader(git_dir)
+
+
+def _children(paths: list[str]) -> Mapping[str, tuple[str, ...]]:
+    names: dict[str, list[str]] = {}
+    for path in paths:
+        if path:
+            parent, _, name = path.rpartition("/")
+            names.setdefault(parent, []).append(name)
+    return MappingProxyType({parent: tuple(sorted(found)) for parent, found in names.items()})
