@@ -15,10 +15,10 @@ from harness.importers.claude_session import Stream, build
 from harness.importers.pairing import SkipCounts
 from harness.importers.reading import Record, read_records
 from harness.importers.sniffing import head_records, key_paths
-from harness.importers.values import as_object, as_text, member
+from harness.importers.values import as_object, as_text, kind_of, member
 from toolsim.trajectory import JsonObject, Message, Trajectory
 
-_CUT_HEAD = re.compile(rb'"(?:parentUuid|isSidechain|leafUuid|isSnapshotUpdate)"')
+_CUT_HEAD = re.compile(rb'"(?:parentUuid|isSidechain|leafUuid|file-history-snapshot)"')
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +107,7 @@ def _split(records: list[Record], path: Path) -> list[Stream]:
     for record in records:
         splitter.add(record)
     streams: list[Stream] = []
-    says_something = any(r.value.get("type") in {"user", "assistant", "tool_use"} for r in splitter.main)
+    says_something = any(kind_of(r.value) in {"user", "assistant", "tool_use"} for r in splitter.main)
     if says_something or not splitter.agents:
         streams.append(Stream(tuple(splitter.main)))
     for agent, lines in splitter.agents.items():
@@ -135,7 +135,7 @@ def _prompts(trajectory: Trajectory) -> dict[str, str]:
 
 
 def _is_claude(record: JsonObject) -> bool:
-    kind = record.get("type")
+    kind = kind_of(record)
     if kind in {"user", "assistant"}:
         message = as_object(record.get("message"))
         return "sessionId" in record and "content" in message

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from harness.importers.base import Skipped
 from harness.importers.reading import Damaged, parse_json, read_lines
-from harness.importers.values import as_list, as_object, as_text, member
+from harness.importers.values import as_list, as_object, as_text, kind_of, member
 from toolsim.trajectory import JsonObject
 
 
@@ -51,7 +51,7 @@ def _scan(path: Path, agent: str, call: str | None) -> Parent:
             record = as_object(parse_json(line[1]))
         except Damaged:
             continue
-        if root is None and record.get("type") in {"user", "assistant"} and record.get("isSidechain") is not True:
+        if root is None and kind_of(record) in {"user", "assistant"} and record.get("isSidechain") is not True:
             root = as_text(record.get("uuid"))
         call = call or _call_in(record, agent)
     return Parent(call, root)

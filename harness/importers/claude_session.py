@@ -12,7 +12,7 @@ from harness.importers.claude_parent import find_parent
 from harness.importers.claude_tree import Chain, Link
 from harness.importers.pairing import SkipCounts
 from harness.importers.reading import Record
-from harness.importers.values import as_list, as_object, as_text, member, platform_of, unix_time
+from harness.importers.values import as_list, as_object, as_text, kind_of, member, platform_of, unix_time
 from toolsim.trajectory import JsonObject, Message, Repository, Session, Trajectory
 
 
@@ -53,7 +53,7 @@ class _Reader:
 
     def take(self, record: Record) -> None:
         value = record.value
-        kind = value.get("type")
+        kind = kind_of(value)
         if kind == "user":
             self._user(record)
         elif kind == "assistant":
@@ -127,7 +127,7 @@ class _Reader:
 
     def _system(self, record: Record) -> None:
         value, link = record.value, _link(record.value)
-        subtype = value.get("subtype")
+        subtype = as_text(value.get("subtype"))
         source, at = self._source(record), unix_time(value.get("timestamp"))
         if subtype == "compact_boundary":
             self.boundary = (value, link)
@@ -150,7 +150,7 @@ class _Reader:
     def _attachment(self, record: Record) -> None:
         value, link = record.value, _link(record.value)
         attachment = as_object(value.get("attachment"))
-        kind = attachment.get("type")
+        kind = kind_of(attachment)
         text = kinds.attachment_text(attachment)
         if kind in kinds.IGNORED_ATTACHMENTS or not text or (kind == "queued_command" and text in self.taken):
             self.chain.pass_by(link)
@@ -165,7 +165,7 @@ class _Reader:
 
         A removal names nothing: it takes the oldest typed text. Texts sent after the turn come as records again.
         """
-        operation, text = record.value.get("operation"), as_text(record.value.get("content"))
+        operation, text = as_text(record.value.get("operation")), as_text(record.value.get("content"))
         if operation == "enqueue":
             if text is not None and not text.startswith(("{", "<")):
                 self.queue.append(text)
@@ -226,10 +226,10 @@ class _Reader:
 
 def _session(stream: Stream, path: Path, prompts: dict[str, str], reader: _Reader) -> Session:
     values = [record.value for record in stream.records]
-    spoken = [value for value in values if value.get("type") in kinds.CONVERSATION] or values
+    spoken = [value for value in values if kind_of(value) in kinds.CONVERSATION] or values
     own = _last(spoken, "sessionId") or path.stem
     root = next(
-        (uuid for v in spoken if v.get("type") in {"user", "assistant"} and (uuid := as_text(v.get("uuid")))), None
+        (uuid for v in spoken if kind_of(v) in {"user", "assistant"} and (uuid := as_text(v.get("uuid")))), None
     )
     cwd = _first(spoken, "cwd")
     messages = [item for item in reader.chain.items if isinstance(item, Message)]
@@ -271,7 +271,7 @@ def _metadata(values: Iterable[JsonObject]) -> JsonObject:
 def _worktree_commit(values: Iterable[JsonObject]) -> str | None:
     """The commit that a worktree was made from, if the file states it before its first message."""
     for value in values:
-        if value.get("type") in {"user", "assistant"}:
+        if kind_of(value) in {"user", "assistant"}:
             return None
         if value.get("type") == "worktree-state":
             return as_text(member(value, "worktreeSession", "originalHeadCommit"))

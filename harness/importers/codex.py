@@ -14,7 +14,7 @@ from harness.importers.codex_session import CodexReader
 from harness.importers.pairing import SkipCounts
 from harness.importers.reading import Record, read_document, read_records
 from harness.importers.sniffing import head_records, key_paths
-from harness.importers.values import as_list, as_object
+from harness.importers.values import as_list, as_object, kind_of
 from toolsim.trajectory import JsonObject, Message, Trajectory
 
 WRAPPED = frozenset(
@@ -36,7 +36,7 @@ class Codex:
     def sniff(self, _path: Path, head: bytes, /) -> bool:
         """Wrapped records (`type` and `payload`), a bare header line, or a document of `session` and `items`."""
         records = head_records(head)
-        if any(record.get("type") in WRAPPED and "payload" in record for record in records):
+        if any(kind_of(record) in WRAPPED and "payload" in record for record in records):
             return True
         if records:
             return _is_bare_header(records[0])
@@ -53,8 +53,8 @@ class Codex:
         for record in read_records(path):
             if isinstance(record, Skipped):
                 damaged.append(record)
-            elif record.value.get("type") in WRAPPED and "payload" in record.value:
-                reader.take(record.value["type"], as_object(record.value.get("payload")), record)
+            elif (kind := kind_of(record.value)) in WRAPPED and "payload" in record.value:
+                reader.take(str(kind), as_object(record.value.get("payload")), record)
             else:
                 _take_bare(reader, record)
         if not reader.items and damaged:

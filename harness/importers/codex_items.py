@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import dataclass
 from typing import Any
 
 from harness.importers.reading import Damaged, parse_json
-from harness.importers.values import as_int, as_list, as_number, as_object, as_text, content_text, member
+from harness.importers.values import as_int, as_list, as_number, as_object, as_text, content_text, kind_of, member
 from toolsim.trajectory import JsonObject, ToolDefinition
 
 CALLS = frozenset(
@@ -76,7 +77,7 @@ class OutputItem:
 
 def read_call(item: JsonObject) -> CallItem:
     """One of `CALLS`."""
-    kind = item.get("type")
+    kind = kind_of(item)
     recorded_id = as_text(item.get("call_id")) or (as_text(item.get("id")) if kind == "local_shell_call" else None)
     if kind == "local_shell_call":
         return CallItem("local_shell", as_object(item.get("action")), recorded_id)
@@ -101,8 +102,8 @@ def read_output(item: JsonObject) -> OutputItem:
     """One of `OUTPUTS`; outputs are text, content parts, or (old) an object of `content` and `success`."""
     recorded_id = as_text(item.get("call_id"))
     if item.get("type") == "tool_search_output":
-        names = [as_text(as_object(tool).get("name")) or "" for tool in as_list(item.get("tools"))]
-        return OutputItem("\n".join(names), 0, recorded_id, None, None, None, item.get("tools"))
+        tools = item.get("tools")
+        return OutputItem(json.dumps(tools, ensure_ascii=False), 0, recorded_id, None, None, None, tools)
     output = item.get("output", item.get("result"))
     is_error = None
     if isinstance(output, dict):

@@ -14,6 +14,7 @@ from harness.importers.values import (
     as_text,
     content_text,
     first_text,
+    kind_of,
     member,
     parse_arguments,
     platform_of,
@@ -81,11 +82,12 @@ class CodexReader:
         return Trajectory(self._session(fallback_id), tuple(self.items), self._outcome)
 
     def _item(self, item: JsonObject, record: Record) -> None:
-        kind = item.get("type", "message" if "role" in item else None)
+        kind = kind_of(item) if "type" in item else "message" if "role" in item else None
         if kind == "message":
             self._message(item, record)
         elif kind == "reasoning":
-            self._respond(record, reasoning=_reasoning(item))
+            if (reasoning := _reasoning(item)) is not None:
+                self._respond(record, reasoning=reasoning)
         elif kind in kinds.CALLS:
             found = kinds.read_call(item)
             arguments, raw = parse_arguments(found.arguments)
@@ -104,9 +106,10 @@ class CodexReader:
 
     def _message(self, item: JsonObject, record: Record) -> None:
         text, images = content_text(item.get("content", item.get("message")))
-        role = item.get("role")
+        role = as_text(item.get("role"))
         if role == "assistant":
-            self._respond(record, text=text)
+            if text:
+                self._respond(record, text=text)
             return
         if not text and not images:
             return
@@ -155,7 +158,7 @@ class CodexReader:
                 self._complete(call.recorded_id, known)
 
     def _event(self, event: JsonObject, record: Record) -> None:
-        kind = event.get("type")
+        kind = kind_of(event)
         call_id = as_text(event.get("call_id"))
         if kind == "user_message":
             self._typed_known = True

@@ -40,7 +40,7 @@ def take_event(conversation: Conversation, event: JsonObject, where: str) -> Non
 
 def _take_action(conversation: Conversation, event: JsonObject, where: str) -> None:
     action, args = str(event["action"]), as_object(event.get("args"))
-    event_id, source = _event_id(event.get("id")), event.get("source")
+    event_id, source = _event_id(event.get("id")), as_text(event.get("source"))
     metadata = as_object(event.get("tool_call_metadata"))
     if action == "system":
         conversation.tools = conversation.tools or _tools(args.get("tools"))

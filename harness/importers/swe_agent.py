@@ -188,7 +188,11 @@ class _Reader:
     def _observation(self, text: str, images: int, source: str, recorded: list[str], role: str) -> None:
         found = next((pair for pair in self.waiting if pair[0].recorded_id in recorded), self.waiting[0])
         self.waiting.remove(found)
-        self._result(found, text, images, source, {} if role == "tool" else {"role": role})
+        observation = member(found[1], "observation")
+        if role == "user" and isinstance(observation, str) and text.startswith(observation):
+            self._result(found, observation, images, source, {"role": role}, shown=text)
+        else:
+            self._result(found, text, images, source, {} if role == "tool" else {"role": role})
 
     def _answer_from_steps(self) -> None:
         """What the tool answered after the model's last view of it stands in the steps only."""
@@ -200,8 +204,16 @@ class _Reader:
         self.waiting = []
 
     def _result(
-        self, pair: tuple[ToolCall, JsonObject | None], text: str, images: int, source: str, extra: JsonObject
+        self,
+        pair: tuple[ToolCall, JsonObject | None],
+        text: str,
+        images: int,
+        source: str,
+        extra: JsonObject,
+        *,
+        shown: str = "",
     ) -> None:
+        """`shown` is the whole message where a prompt of the scaffold follows the observation (0.x)."""
         call, step = pair
         self.book.answer(call.recorded_id, among=(call.id,))
         structured = None
@@ -210,7 +222,7 @@ class _Reader:
             structured = {"observation": step.get("observation"), "state": _state(step), "action": step.get("action")}
         duration = as_number(member(step, "execution_time"))
         result = ToolResult(call.id, text, duration=duration, images=images, structured=structured)
-        self.items.append(Message("tool", origin="tool", result=result, cwd=self.cwd, source=source, extra=extra))
+        self.items.append(Message("tool", shown, "tool", result=result, cwd=self.cwd, source=source, extra=extra))
 
     def _bare_step(self, number: int) -> None:
         """A step that only the list of steps has."""

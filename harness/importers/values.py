@@ -30,6 +30,11 @@ def as_text(value: Any) -> str | None:
     return value if isinstance(value, str) and value else None
 
 
+def kind_of(record: JsonObject) -> str | None:
+    """The record's `type`, if it is a text."""
+    return as_text(record.get("type"))
+
+
 def as_number(value: Any) -> float | None:
     """A finite number as float; booleans are none."""
     if isinstance(value, bool) or not isinstance(value, int | float):
@@ -114,7 +119,7 @@ def content_text(content: Any, kinds: Container[Any] = ("text", "input_text", "o
     for part in as_list(content):
         if isinstance(part, str):
             texts.append(part)
-        elif isinstance(part, dict) and part.get("type") in kinds and isinstance(part.get("text"), str):
+        elif isinstance(part, dict) and kind_of(part) in kinds and isinstance(part.get("text"), str):
             texts.append(part["text"])
         else:
             others += 1
