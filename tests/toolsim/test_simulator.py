@@ -109,7 +109,9 @@ CALLS = [
 ]
 
 
-@pytest.mark.parametrize("affordances", [frozenset(c) for n in range(5) for c in itertools.combinations(AFFORDANCES, n)])
+@pytest.mark.parametrize(
+    "affordances", [frozenset(c) for n in range(5) for c in itertools.combinations(AFFORDANCES, n)]
+)
 async def test_the_model_alone_answers_every_call_with_any_affordances(bench, fill, affordances):
     for agent, name, arguments in CALLS:
         model = ScriptedModel(lambda request: fill(request.schema), context=4096)

@@ -120,7 +120,7 @@ class Gate:
 
     async def _read(self, client: httpx2.AsyncClient, url: str, parameters: Mapping[str, str]) -> Fetched:
         async with client.stream("GET", url, params=dict(parameters) or None) as response:
-            self._check_peer(url, response)
+            self.check_peer(url, response)
             if response.is_redirect:
                 raise ConnectorError(f"{url} is refused: it redirects to {response.headers.get('location')}")
             if response.status_code not in (200, 404):
@@ -132,8 +132,12 @@ class Gate:
                     raise ConnectorError(f"{url} is larger than {self.max_bytes} bytes")
             return Fetched(url, response.status_code, bytes(body))
 
-    def _check_peer(self, url: str, response: httpx2.Response) -> None:
-        """The name may have changed its address since it was resolved: look at who really answered."""
+    def check_peer(self, url: str, response: httpx2.Response) -> None:
+        """Look at who really answered: the name may have changed its address since it was resolved.
+
+        Raises:
+            ConnectorError: a private address did.
+        """
         stream = response.extensions.get("network_stream")
         peer = None if stream is None else stream.get_extra_info("server_addr")
         host = urlsplit(url).hostname

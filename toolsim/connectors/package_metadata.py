@@ -23,6 +23,7 @@ from toolsim.errors import ConnectorError
 from toolsim.trajectory import JsonObject
 
 PYPI = "https://pypi.org"
+FILES = "https://files.pythonhosted.org/packages"
 _STABLE_INDEX_COMMAND = 1745625600.0  # pip 25.1 (2025-04-26) no longer calls `pip index` experimental
 _VALUE_OPTIONS = frozenset({
     "-i", "--index-url", "--extra-index-url", "--python-version", "--platform", "-r", "--requirement", "-c",
@@ -109,6 +110,8 @@ class PackageMetadata:
             return Sourced(facts, True, '{"message": "Not Found"}', urls=(fetched.url,))
         url = f"{self.base_url}/pypi/{quote(wanted.package)}/{quote(version)}/json"
         release = await fetch(url, {})
+        if release.status != 200:  # what the index says of its newest release would be of today
+            return Sourced(facts, urls=(fetched.url, url))
         body = _document(release, project, version, whole=wanted.version is None)
         return Sourced(facts, True, body, urls=(fetched.url, url))
 
@@ -294,14 +297,22 @@ def _matching(wanted: _Wanted, versions: list[Version]) -> Version | None:
 def _document(release: Fetched, project: _Project, version: str, *, whole: bool) -> str:
     """The API's document as it was: the release's own `info`, `urls` uploaded by then, and the releases of then."""
     try:
-        body: JsonObject = json.loads(release.body) if release.status == 200 else {}
+        body: JsonObject = json.loads(release.body)
     except ValueError as error:
         raise ConnectorError(f"{release.url} is no JSON: {error}") from error
     names = {file.filename for file in project.releases[version]}
-    files = {v: [json.loads(f.model_dump_json()) for f in fs] for v, fs in project.releases.items()}
-    body["urls"] = [entry for entry in body.get("urls", ()) if entry.get("filename") in names]
+    files = {v: [_public(json.loads(f.model_dump_json())) for f in fs] for v, fs in project.releases.items()}
+    body["urls"] = [_public(entry) for entry in body.get("urls", ()) if entry.get("filename") in names]
     body["vulnerabilities"] = []
     if whole:
         body["releases"] = files
     order = ("info", "last_serial", "ownership", "releases", "urls", "vulnerabilities")
     return json.dumps({key: body[key] for key in order if key in body}, ensure_ascii=True)
+
+
+def _public(entry: JsonObject) -> JsonObject:
+    """A file's entry with the address that the public index gives it; mirrors write their own."""
+    digest = (entry.get("digests") or {}).get("blake2b_256")
+    if not isinstance(digest, str) or len(digest) < 5:
+        return entry
+    return {**entry, "url": f"{FILES}/{digest[:2]}/{digest[2:4]}/{digest[4:]}/{entry['filename']}"}
