@@ -21,7 +21,7 @@ from harness.importers.chat_messages import (
     read_tool_definitions,
     role_of,
 )
-from harness.importers.draft import Draft
+from harness.importers.draft import Draft, Stamp
 from harness.importers.pairing import SkipCounts
 from harness.importers.reading import Damaged, Record, parse_json, read_document, read_records
 from harness.importers.sniffing import head_records, key_paths
@@ -172,7 +172,7 @@ def _read(name: str, conversation: _Conversation, skips: SkipCounts) -> Trajecto
     for number, message in enumerate(messages):
         where = conversation.place(key, number)
         if not isinstance(message, dict):
-            skips.add(where, f"a JSON {type(message).__name__} instead of a message")
+            draft.skip(Stamp(where), f"a JSON {type(message).__name__} instead of a message")
         elif as_items:
             add_response_item(draft, message, where)
         else:

@@ -163,7 +163,7 @@ def _add_item(draft: Draft, item: JsonObject, stamp: Stamp) -> None:
         draft.answer(replace(read_result(item), recorded_id=as_text(item.get("call_id"))), stamp)
     elif kind not in _IGNORED_ITEMS:
         named = first_text(item.get("role"), item.get("from"), kind)
-        draft.skips.add(stamp.where, f"unknown message kind {named!r}" if named else "a message without a role")
+        draft.skip(stamp, f"unknown message kind {named!r}" if named else "a message without a role")
 
 
 def _add_response_call(draft: Draft, item: JsonObject, kind: str, stamp: Stamp) -> None:
@@ -196,4 +196,4 @@ def is_response_item(value: Any) -> bool:
 
 def _note_unknown(draft: Draft, blocks: Blocks, stamp: Stamp) -> None:
     for kind in blocks.unknown:
-        draft.skips.add(stamp.where, f"unknown content block {kind!r}")
+        draft.skip(stamp, f"unknown content block {kind!r}")

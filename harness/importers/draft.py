@@ -15,13 +15,18 @@ from toolsim.trajectory import Compaction, Item, JsonObject, Message, Rewind, To
 UNANSWERED = "a tool result that answers no open call"
 EMPTY = "an agent message without content"
 
-_HARNESS_STARTS = (
-    "<system-reminder>", "<system_reminder>", "<environment_context>", "<user_info>", "<session_context>",
-    "<hook_context>", "<state_snapshot>", "<system_notification>", "<SYSTEM_MESSAGE>", "<environment_details>",
-    "<task-notification>", "<local-command-stdout>", "<local-command-caveat>", "<bash-stdout>", "<git-context>",
-    "<user_instructions>", "<permissions instructions>", "<INSTRUCTIONS>", "# AGENTS.md instructions",
-    "[Request interrupted by user", "This session is being continued from a previous conversation",
-    "The following is a <SYSTEM_MESSAGE>", "<qwen:",
+_INJECTED = re.compile(r"\s*<([A-Za-z][\w:-]{0,60})>")
+_INJECTED_TAGS = frozenset(
+    {
+        "system-reminder", "system_reminder", "environment_context", "user_info", "session_context", "hook_context",
+        "state_snapshot", "system_notification", "SYSTEM_MESSAGE", "environment_details", "task-notification",
+        "local-command-stdout", "local-command-caveat", "bash-stdout", "bash-stderr", "git-context", "INSTRUCTIONS",
+        "user_instructions", "current_datetime", "qwen:user-prompt-submit-context", "USER_SETTINGS_CHANGE",
+    }
+)  # fmt: skip
+_INJECTED_STARTS = (
+    "# AGENTS.md instructions", "[Request interrupted by user", "The following is a <SYSTEM_MESSAGE>",
+    "This session is being continued from a previous conversation", "<permissions instructions>",
 )  # fmt: skip
 _PATH = re.compile(
     r"(?:(?<![\w/.:-])/(?:Users|home|root|workspace|testbed|private|Volumes|mnt|opt|var)/|\b[A-Za-z]:\\\\?)[\w.@+-]+"
@@ -86,7 +91,7 @@ class Draft:
             )  # fmt: skip
             return made
         if not (text or reasoning or made):
-            self.skips.add(stamp.where, EMPTY)
+            self.skip(stamp, EMPTY)
             return made
         self._last_calls = tuple(call.id for call in made)
         self.items.append(
@@ -104,9 +109,9 @@ class Draft:
             call = self.book.answer(result.recorded_id, among=self._last_calls)
         if call is None:
             if result.recorded_id is None or result.recorded_id not in self._answered:
-                self.skips.add(stamp.where, UNANSWERED)
+                self.skip(stamp, UNANSWERED)
             else:
-                self.skips.add(stamp.where, "a second result of an answered call")
+                self.skip(stamp, "a second result of an answered call")
             return None
         if result.recorded_id is not None:
             self._answered.add(result.recorded_id)
@@ -132,6 +137,10 @@ class Draft:
     def note(self, text: str, stamp: Stamp, origin: Origin = "harness") -> Message:
         """A message for a `replacement`: of the user's role, not an item of its own."""
         return Message("user", text, origin, at=stamp.at, cwd=self.cwd, branch=self.branch, source=self.source(stamp))
+
+    def skip(self, stamp: Stamp, reason: str) -> None:
+        """Count something of the file that is left out."""
+        self.skips.add(f"line {stamp.where}" if stamp.where.isdigit() else stamp.where, reason)
 
     def open_calls(self) -> tuple[str, ...]:
         """Calls of the latest response that wait for their result."""
@@ -164,8 +173,14 @@ class Draft:
 
 
 def typed_origin(text: str) -> Origin:
-    """`user` for text of the user's role, `harness` where its first words are those of injected context."""
-    return "harness" if text.lstrip().startswith(_HARNESS_STARTS) else "user"
+    """`user` for text of the user's role, `harness` where all of it is context that a product put in."""
+    rest = text.strip()
+    while (found := _INJECTED.match(rest)) is not None and found[1] in _INJECTED_TAGS:
+        _, _, rest = rest.partition(f"</{found[1]}>")
+        rest = rest.lstrip()
+        if not rest:
+            return "harness"
+    return "harness" if rest.startswith(_INJECTED_STARTS) else "user"
 
 
 def _joined(first: str | None, second: str | None) -> str:

@@ -24,11 +24,13 @@ class Tree:
     _tip: str | None = None
     _floor: int = 0
 
-    def enter(self, record: str | None, parent: str | None, stamp: Stamp, *, rooted: bool = False) -> None:
-        """Before the items of a record are added; `rooted` says that a missing parent means the root.
+    def enter(self, record: str | None, parent: str | None, stamp: Stamp, *, rooted: bool = False) -> bool:
+        """Before the items of a record are added; true where it is a further piece of the latest record.
 
-        A parent that no record has is taken as the latest one.
+        `rooted` says that a missing parent means the root; a parent that no record has is taken as the latest one.
         """
+        if record is not None and record == self._tip:
+            return True
         unknown = not rooted if parent is None else parent not in self._nodes
         if unknown:
             parent = self._tip
@@ -37,16 +39,12 @@ class Tree:
         key = record if record is not None and record not in self._nodes else f"\x00{len(self._nodes)}"
         self._nodes[key] = _Node(parent)
         self._tip = key
+        return False
 
     def leave(self, first_item: int) -> None:
         """After the items of the record are added: those from `first_item` on are its own."""
         if self._tip is not None:
             self._nodes[self._tip].items.extend(range(first_item, len(self.draft.items)))
-
-    def go(self, record: str | None, stamp: Stamp) -> None:
-        """The conversation continues after an earlier record; unknown ones change nothing."""
-        if record is not None and record in self._nodes:
-            self.enter(None, record, stamp)
 
     def path(self, record: str | None) -> list[int]:
         """Item indexes from the root to a record, in order."""
