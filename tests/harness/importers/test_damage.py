@@ -58,7 +58,8 @@ ITEMS = [
 ]
 CODEX_FILE = [
     {"type": "session_meta", "payload": {"id": "x", "forked_from_id": "y", "cwd": "/home", "git": {"commit_hash": "c"},
-     "dynamic_tools": [{"name": "t", "inputSchema": {}}], "source": {"subagent": {"thread_spawn": {"parent_thread_id": "p"}}}}},
+     "dynamic_tools": [{"name": "t", "inputSchema": {}}],
+     "source": {"subagent": {"thread_spawn": {"parent_thread_id": "p"}}}}},
     {"type": "turn_context", "payload": {"cwd": "/home", "model": "m"}},
     *({"timestamp": "2026-01-01T00:00:00Z", "type": "response_item", "payload": item} for item in ITEMS),
     {"type": "event_msg", "payload": {"type": "mcp_tool_call_end", "call_id": "c1", "duration": {"secs": 1, "nanos": 2},
@@ -103,18 +104,22 @@ REPLY = {"message": {"content": "c", "tool_calls": [{"id": "t1", "function": {"n
 HANDS = [
     {"id": 0, "source": "user", "action": "message", "args": {"content": "go"}, "timestamp": "2026-01-01T00:00:00"},
     {"id": 1, "source": "agent", "action": "run", "args": {"command": "ls", "thought": "t"},
-     "tool_call_metadata": {"function_name": "f", "tool_call_id": "t1", "model_response": {"id": "r", "choices": [REPLY]}}},
+     "tool_call_metadata": {"function_name": "f", "tool_call_id": "t1",
+                            "model_response": {"id": "r", "choices": [REPLY]}}},
     {"id": 2, "observation": "run", "cause": 1, "content": "a",
      "extras": {"metadata": {"exit_code": 0, "working_dir": "/x"}, "image_urls": []}},
     {"id": 3, "action": "condensation", "args": {"forgotten_event_ids": [1, 2], "summary": "s", "summary_offset": 1}},
     {"id": 4, "source": "agent", "action": "system", "args": {"content": "s", "tools": [{"function": {"name": "f"}}]}},
-    {"id": "e5", "kind": "ActionEvent", "tool_call_id": "t2", "tool_call": {"arguments": "{}"}, "thought": [{"text": "t"}]},
-    {"id": "e6", "kind": "ObservationEvent", "action_id": "e5", "tool_call_id": "t2", "observation": {"content": [{"text": "x"}]}},
+    {"id": "e5", "kind": "ActionEvent", "tool_call_id": "t2", "tool_call": {"arguments": "{}"},
+     "thought": [{"text": "t"}]},
+    {"id": "e6", "kind": "ObservationEvent", "action_id": "e5", "tool_call_id": "t2",
+     "observation": {"content": [{"text": "x"}]}},
     {"id": "e7", "kind": "MessageEvent", "source": "user", "llm_message": {"role": "user", "content": [{"text": "x"}]}},
 ]  # fmt: skip
 
 ODD = st.one_of(
-    st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False), st.just(""), st.just("c1"), st.just([]), st.just({}),
+    st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False), st.just(""), st.just("c1"), st.just([]),
+    st.just({}),
     st.just([None, 1, "x", {}]), st.just({"type": "text"}), st.just("REDACTED"), st.just("u1"), st.just(10**400),
 )  # fmt: skip
 
