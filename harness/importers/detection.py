@@ -9,16 +9,32 @@ from pathlib import Path
 
 from harness.errors import ImportFailed
 from harness.importers.base import Importer, Skipped
+from harness.importers.chat import CHAT
 from harness.importers.claude_code import CLAUDE_CODE
 from harness.importers.codex import CODEX
+from harness.importers.copilot import COPILOT
+from harness.importers.gemini import GEMINI
+from harness.importers.generic import GENERIC
 from harness.importers.mini_swe_agent import MINI_SWE_AGENT
 from harness.importers.openhands import OPENHANDS
+from harness.importers.pi import PI
 from harness.importers.reading import is_packed, read_head
 from harness.importers.swe_agent import SWE_AGENT
 from toolsim.trajectory import Trajectory
 
 # From specific to general: the first that recognises a file reads it.
-IMPORTERS: tuple[Importer, ...] = (CLAUDE_CODE, CODEX, SWE_AGENT, MINI_SWE_AGENT, OPENHANDS)
+IMPORTERS: tuple[Importer, ...] = (
+    CLAUDE_CODE,
+    CODEX,
+    SWE_AGENT,
+    MINI_SWE_AGENT,
+    OPENHANDS,
+    COPILOT,
+    GEMINI,
+    PI,
+    CHAT,
+    GENERIC,
+)
 
 _BINARY = b"\x00"
 
