@@ -7,70 +7,34 @@ or blurring a tree costs one mark, whatever its size, and a fork copies two smal
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 from repos.errors import MissingObject
 from toolsim import paths
-from toolsim.actions import Blur
+from toolsim.actions import Blur, Seen
 from toolsim.ignored import IgnoreRules
+from toolsim.marks import Absent, Kind, Mark, Names, Overlay, State, Unseen
+from toolsim.seeing import REDACTED, agrees
 
 if TYPE_CHECKING:
     from repos.snapshot import Snapshot
 
-Kind: TypeAlias = Literal["file", "dir", "absent", "unknown"]
-State: TypeAlias = Literal["content", "file", "dir", "absent", "unknown", "veiled"]
+__all__ = ["Absent", "Files", "Kind", "Mark", "Names", "Overlay", "State", "Unseen", "ignore_rules"]
 
-
-@dataclass(frozen=True, slots=True)
-class Absent:
-    """There is no such file."""
-
-
-@dataclass(frozen=True, slots=True)
-class Unseen:
-    """The world cannot say; `reason` is for evidence."""
-
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Names:
-    """The names in a directory as far as known; `complete` is false where untracked entries may stand beside them.
-
-    Only a directory that the session made, or whose tree it removed before, is complete.
-    """
-
-    names: tuple[str, ...]
-    complete: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Overlay:
-    """How the files differ from the snapshot: new contents (`None` is absent), what is unknown (trees end in `/`),
-    and directories made. Keys are canonical paths."""
-
-    changed: Mapping[str, bytes | None]
-    unknown: frozenset[str]
-    directories: frozenset[str] = frozenset()
-
-
-@dataclass(frozen=True, slots=True)
-class Mark:
-    """What happened to a path (or, as a tree mark, to all below it). `veiled` is a content that may have changed."""
-
-    serial: int
-    state: State
-    content: bytes | None = None
-    mode: int = 0o100644
-    reason: str = ""
-    suffixes: tuple[str, ...] = ()
+# So many shown lines that agree confirm the rest of a file whose content had become uncertain.
+CONFIRMING_LINES = 4
 
 
 @dataclass(slots=True)
 class Files:
-    """The layered files. `serial` counts changes; the caller raises it before each."""
+    """The layered files. `serial` counts changes; the caller raises it before each.
+
+    `agreed`, `disagreed` and `strays` count what the record showed of files that nothing had happened to: the commit
+    had the same, had other text, or lacked the file. Where they disagree the work tree was another (uncommitted work,
+    a wrong base): then nothing is read from the commit alone, and what it lacks is unknown instead of absent.
+    """
 
     snapshot: Snapshot | None
     root: str
@@ -78,10 +42,18 @@ class Files:
     marks: dict[str, Mark] = field(default_factory=dict)
     trees: dict[str, tuple[Mark, ...]] = field(default_factory=dict)
     serial: int = 0
+    agreed: int = 0
+    disagreed: int = 0
+    strays: int = 0
 
     def fork(self) -> Files:
         """An independent copy; contents, snapshot and ignore rules are shared."""
-        return Files(self.snapshot, self.root, self.rules, dict(self.marks), dict(self.trees), self.serial)
+        return replace(self, marks=dict(self.marks), trees=dict(self.trees))
+
+    @property
+    def doubted(self) -> bool:
+        """Whether the record has disagreed with the commit too often to read from it alone."""
+        return self.disagreed >= 2 and self.disagreed * 4 > self.agreed
 
     # --- asking -----------------------------------------------------------------------------------------------------
 
@@ -103,7 +75,8 @@ class Files:
             return "file" if kind == "file" else self._link_kind(key)
         if kind is not None:
             return "dir"
-        return "unknown" if self._inside_submodule(rel) or self._may_be_untracked(rel) else "absent"
+        doubtful = self.strays > 0 or self._inside_submodule(rel) or self._may_be_untracked(rel)
+        return "unknown" if doubtful else "absent"
 
     def mode(self, key: str) -> int:
         """The git mode of a known file; 0o100644 where nothing says otherwise."""
@@ -124,7 +97,15 @@ class Files:
             return Unseen(veil.reason)
         if mark is not None and mark.state in ("content", "file"):
             return mark.content if mark.content is not None else Unseen(mark.reason)
-        return self.tracked(key)
+        return Unseen("the record disagrees with the commit") if self.doubted else self.tracked(key)
+
+    def last_known(self, key: str) -> bytes | None:
+        """What the file held when it was last certain, whatever may have happened to it since."""
+        mark = self.marks.get(key)
+        if mark is not None and mark.state in ("content", "file"):
+            return mark.before if mark.content is None else mark.content
+        tracked = self.tracked(key) if mark is None else None
+        return tracked if isinstance(tracked, bytes) else None
 
     def listing(self, key: str) -> Names | Absent | Unseen:
         """The names in a directory, sorted by code point. A file is `Unseen`: ask `kind` first."""
@@ -242,19 +223,43 @@ class Files:
             for path, mark in list(self.marks.items()):
                 inside = path == key or (tree and paths.relative(path, key) is not None)
                 if inside and mark.state == "content" and path.endswith(blur.suffixes or ("",)) and self._differs(path):
-                    self.marks[path] = Mark(self.serial, "file", None, mark.mode, blur.reason)
-        elif not tree and blur.scope == "all":
-            self.marks[key] = Mark(self.serial, "unknown", reason=blur.reason)
-        elif not tree:
-            if self.kind(key) == "file":
-                self.put(key, Mark(self.serial, "file", None, self.mode(key), blur.reason))
-        elif blur.scope == "all":
-            self._forget_below(key)
-            self.trees[key] = (Mark(self.serial, "unknown", reason=blur.reason),)
-        else:
-            mark = Mark(self.serial, "veiled", reason=blur.reason, suffixes=blur.suffixes)
-            kept = tuple(m for m in self.trees.get(key, ()) if m.suffixes != mark.suffixes or m.state != "veiled")
+                    self._unsee(path, blur.reason)
+        elif tree:
+            state: State = "unknown" if blur.scope == "all" else "veiled"
+            mark = Mark(self.serial, state, reason=blur.reason, suffixes=blur.suffixes)
+            kept = tuple(m for m in self.trees.get(key, ()) if m.suffixes != mark.suffixes or m.state != state)
             self.trees[key] = (*kept, mark)
+        elif blur.scope == "all":
+            self.marks[key] = Mark(self.serial, "unknown", reason=blur.reason)
+        elif self.kind(key) == "file":
+            self._unsee(key, blur.reason)
+
+    def _unsee(self, key: str, reason: str) -> None:
+        self.put(key, Mark(self.serial, "file", None, self.mode(key), reason, before=self.last_known(key)))
+
+    def see(self, key: str, seen: Seen) -> None:
+        """Take shown text in: it confirms what was (last) known, or wins over it."""
+        known, before = self.read(key), self.last_known(key)
+        confirmed = before is not None and agrees(seen, before)
+        if key not in self.marks:
+            self._count(key, confirmed=confirmed)
+        if isinstance(known, bytes) and confirmed:
+            return
+        if confirmed and before is not None and (seen.whole or seen.text.count("\n") >= CONFIRMING_LINES):
+            self.put(key, Mark(self.serial, "content", before, self.mode(key)))
+        elif seen.whole and REDACTED not in seen.text:
+            content = seen.text.encode("utf-8", "surrogateescape")
+            self.put(key, Mark(self.serial, "content", content, self.mode(key)))
+        else:
+            reason = known.reason if isinstance(known, Unseen) else "a read showed lines that it lacks"
+            self.put(key, Mark(self.serial, "file", None, self.mode(key), reason, before=before if confirmed else None))
+
+    def _count(self, key: str, *, confirmed: bool) -> None:
+        tracked = self.tracked(key)
+        if isinstance(tracked, Absent):
+            self.strays += self.kind(key) == "absent"
+        elif isinstance(tracked, bytes) and self._latest(key, lambda _: True) is None:
+            self.agreed, self.disagreed = self.agreed + confirmed, self.disagreed + (not confirmed)
 
     def _forget_below(self, key: str) -> None:
         below = key.rstrip("/") + "/"
@@ -355,7 +360,8 @@ class Files:
         return self.snapshot is not None and any(self.snapshot.kind(h) in ("submodule", "symlink") for h in heads)
 
     def _may_be_untracked(self, rel: str) -> bool:
-        return self.rules is None or self.rules.may_hold_untracked(rel)
+        """A redacted name may be any file's."""
+        return self.rules is None or REDACTED in rel or self.rules.may_hold_untracked(rel)
 
     def why(self, key: str) -> str:
         """Why the path is unknown."""

@@ -50,7 +50,7 @@ from toolsim.actions import (
     Unknown,
     Write,
 )  # fmt: skip
-from toolsim.files import Absent, Names, Unseen
+from toolsim.marks import Absent, Names, Unseen
 from toolsim.paths import join
 
 if TYPE_CHECKING:

@@ -211,10 +211,10 @@ def _program(
             places = files or [base.rstrip("/") + "/"]
             yield from (Blur(place, f"formatted: {text[:60]}", "edited", suffixes) for place in places)
             return
-    for pattern, files in MANIFESTS:
+    for pattern, manifests in MANIFESTS:
         if pattern.match(text):
-            for directory in {base, world.root}:
-                known = [paths.join(directory, f) for f in files]
+            for directory in dict.fromkeys((base, world.root)):
+                known = [paths.join(directory, manifest) for manifest in manifests]
                 yield from (Blur(p, "package manager", scope="content") for p in known if world.kind(p) == "file")
             return
     if FORMAT_SCRIPT.search(text):
@@ -242,6 +242,9 @@ def _git(invocation: Invocation, cwd: str, run: RecordedRun, world: World) -> It
     words = [w for w in rest if not w.startswith("-")]
     if shellparse.is_read_only("git " + " ".join([sub, *rest])) or (sub in _QUIET_GIT and sub != "commit"):
         return
+    if not _is_this_tree(cwd, world):
+        yield Blur(cwd.rstrip("/") + "/", f"git {sub}")
+        return
     if sub == "commit":
         if re.search(r"lint-staged|prettier|husky|pre-commit|reformatted|files? modified by", run.output, re.I):
             yield Blur(world.root + "/", "commit hooks", scope="edited")
@@ -258,6 +261,12 @@ def _git(invocation: Invocation, cwd: str, run: RecordedRun, world: World) -> It
         return
     else:
         yield from _history(sub, rest, words, cwd, run, world)
+
+
+def _is_this_tree(cwd: str, world: World) -> bool:
+    """Whether git works on the repository of the world there, not on another one or another work tree of it."""
+    below = paths.relative(cwd, world.root)
+    return below is not None and not {"worktrees", ".worktrees", "node_modules"} & set(below.split("/"))
 
 
 def _history(

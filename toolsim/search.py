@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from toolsim.actions import Glob, Grep, Listing, Match, Matches, Outcome, Problem, Unknown
-from toolsim.files import Unseen
+from toolsim.marks import Unseen
 from toolsim.paths import relative
 
 if TYPE_CHECKING:

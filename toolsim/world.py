@@ -34,13 +34,12 @@ from toolsim.actions import (
     StartProcess,
     Unknown,
 )  # fmt: skip
-from toolsim.files import Absent, Files, Kind, Mark, Names, Overlay, State, Unseen, ignore_rules
+from toolsim.files import Files, ignore_rules
+from toolsim.marks import Absent, Kind, Mark, Names, Overlay, Unseen
 from toolsim.scaffolds.base import ScaffoldProfile
-from toolsim.seeing import REDACTED, agrees
 
 if TYPE_CHECKING:
     from repos.snapshot import Snapshot
-
     from toolsim.trajectory import JsonObject, Session
 
 __all__ = ["Absent", "Names", "Overlay", "Process", "Unseen", "World"]
@@ -200,24 +199,12 @@ class World:
                 self.files.move(self.key(path), self.key(target))
             case Blur(path):
                 self.files.blur(mutation, self.key(path))
-            case Seen():
-                self._see(mutation)
+            case Seen(path):
+                self.files.see(self.key(path), mutation)
             case MarkRead(path):
                 self.read_paths[self.key(path)] = self.files.serial
             case _:
                 self._apply_other(mutation)
-
-    def _see(self, seen: Seen) -> None:
-        key = self.key(seen.path)
-        known = self.files.read(key)
-        if isinstance(known, bytes) and agrees(seen, known):
-            return
-        redacted = REDACTED in seen.text
-        content = seen.text.encode("utf-8", "surrogateescape") if seen.whole and not redacted else None
-        earlier = known.reason if isinstance(known, Unseen) else "a read showed lines that it lacks"
-        reason = "shown redacted" if redacted else earlier
-        state: State = "file" if content is None else "content"
-        self.files.put(key, Mark(self.files.serial, state, content, self.files.mode(key), reason))
 
     def _apply_other(self, mutation: Fact | SetCwd | SetEnv | Advance | StartProcess | EndProcess) -> None:
         match mutation:
