@@ -72,7 +72,8 @@ class _Collected:
 
 
 _KEYWORDS = {
-    "for_statement": "for", "c_style_for_statement": "for", "while_statement": "while", "function_definition": "function",
+    "for_statement": "for", "c_style_for_statement": "for", "while_statement": "while",
+    "function_definition": "function",
     "subshell": "subshell", "heredoc_redirect": "heredoc", "command_substitution": "substitution",
     "process_substitution": "process", "&": "&",
 }  # fmt: skip
@@ -214,21 +215,26 @@ def _literal(node: Node) -> str:
 
 # --- classes --------------------------------------------------------------------------------------------------------
 
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
 _CLASSES: dict[str, frozenset[str]] = {
-    "view": frozenset("cat head tail less more nl bat tac od xxd hexdump strings sed awk jq yq cut".split()),
-    "search": frozenset("grep egrep fgrep rg ag ack find fd ls tree locate which whereis type wc du stat file".split()),
-    "edit": frozenset(
-        "rm mv cp mkdir rmdir touch ln chmod chown tee patch truncate install rsync apply_patch unzip zip tar".split()
+    "view": _words("cat head tail less more nl bat tac od xxd hexdump strings sed awk jq yq cut"),
+    "search": _words("grep egrep fgrep rg ag ack find fd ls tree locate which whereis type wc du stat file"),
+    "edit": _words(
+        "rm mv cp mkdir rmdir touch ln chmod chown tee patch truncate install rsync apply_patch unzip zip tar"
     ),
-    "build": frozenset("make cmake ninja gcc g++ clang cc rustc javac gradle gradlew mvn bazel tsc webpack vite".split()),
-    "test": frozenset("pytest tox nox jest vitest mocha ava phpunit rspec ctest gotestsum cypress playwright".split()),
-    "lint": frozenset(
-        "ruff mypy flake8 pylint black isort eslint prettier gofmt goimports golangci-lint shellcheck pyright biome "
-        "staticcheck rustfmt clippy".split()
+    "build": _words("make cmake ninja gcc g++ clang cc rustc javac gradle gradlew mvn bazel tsc webpack vite"),
+    "test": _words("pytest tox nox jest vitest mocha ava phpunit rspec ctest gotestsum cypress playwright"),
+    "lint": _words(
+        "ruff mypy flake8 pylint black isort eslint prettier gofmt goimports golangci-lint shellcheck pyright "
+        "biome staticcheck rustfmt clippy"
     ),
-    "run": frozenset("python python2 python3 node deno ruby perl php java lua Rscript".split()),
-    "network": frozenset(
-        "curl wget ssh scp gh glab docker kubectl pip pip3 pipx brew apt apt-get dig ping nc telnet aws gcloud".split()
+    "run": _words("python python2 python3 node deno ruby perl php java lua Rscript"),
+    "network": _words(
+        "curl wget ssh scp gh glab docker kubectl pip pip3 pipx brew apt apt-get dig ping nc telnet aws gcloud"
     ),
 }
 _SUBCOMMANDS: dict[str, dict[str, str]] = {
@@ -239,27 +245,30 @@ _SUBCOMMANDS: dict[str, dict[str, str]] = {
     "dotnet": {"build": "build", "test": "test", "run": "run", "restore": "network", "format": "lint"},
     "bundle": {"install": "network", "exec": "run"},
 }  # fmt: skip
-_PACKAGERS = frozenset({"npm", "pnpm", "yarn", "bun", "npx", "bunx", "uv", "uvx", "poetry", "pdm", "hatch", "mise", "rye"})
+_PACKAGERS = frozenset(
+    {"npm", "pnpm", "yarn", "bun", "npx", "bunx", "uv", "uvx", "poetry", "pdm", "hatch", "mise", "rye"}
+)
 _SCRIPT_CLASSES = (
     ("test", re.compile(r"test|jest|vitest|pytest|e2e|spec")),
     ("lint", re.compile(r"lint|format|typecheck|type-check|check|prettier|ruff|mypy|biome|tsc")),
     ("build", re.compile(r"build|compile|bundle|generate")),
     ("network", re.compile(r"^(install|i|ci|add|remove|update|upgrade|publish|sync|outdated|audit|lock|view|info)$")),
 )
-_GIT_READS = frozenset(
-    "status diff log show blame annotate ls-files ls-tree rev-parse grep describe merge-base shortlog cat-file "
-    "rev-list for-each-ref show-ref name-rev reflog whatchanged cherry range-diff diff-tree diff-index diff-files "
-    "check-ignore var version help count-objects show-branch ls-remote".split()
+_GIT_READS = _words(
+    "status diff log show blame annotate ls-files ls-tree rev-parse grep describe merge-base shortlog "
+    "cat-file rev-list for-each-ref show-ref name-rev reflog whatchanged cherry range-diff diff-tree "
+    "diff-index diff-files check-ignore var version help count-objects show-branch ls-remote"
 )
-_SILENT = frozenset(
-    "cd echo printf true false test [ [[ : set export source . unset pwd local read sleep wait exit return shift "
-    "pushd popd date basename dirname realpath readlink sort uniq tr xargs env time timeout tee head tail wc cut "
-    "column declare alias eval trap".split()
+_SILENT = _words(
+    "cd echo printf true false test [ [[ : set export source . unset pwd local read sleep wait exit "
+    "return shift pushd popd date basename dirname realpath readlink sort uniq tr xargs env time timeout "
+    "tee head tail wc cut column declare alias eval trap"
 )
-READ_ONLY = frozenset(
-    "cat head tail nl tac od xxd cut grep egrep fgrep rg ag ack ls tree wc du stat file which type cd echo printf true "
-    "false test [ [[ : pwd basename dirname realpath readlink sort uniq tr column date comm cmp diff seq jq paste rev "
-    "fold expand md5sum sha256sum cksum strings hexdump whoami id uname hostname sleep join less more".split()
+READ_ONLY = _words(
+    "cat head tail nl tac od xxd cut grep egrep fgrep rg ag ack ls tree wc du stat file which type cd "
+    "echo printf true false test [ [[ : pwd basename dirname realpath readlink sort uniq tr column date "
+    "comm cmp diff seq jq paste rev fold expand md5sum sha256sum cksum strings hexdump whoami id uname "
+    "hostname sleep join less more"
 )
 _ORDER = ("test", "build", "lint", "network", "git-write", "edit", "run", "git-read", "search", "view", "other")
 
@@ -310,7 +319,7 @@ def _reads_only(invocation: Invocation) -> bool:
         return _reads_only(inner)
     if name == "git":
         sub = git_subcommand(arguments)
-        return sub in _GIT_READS and not any(a.startswith("--output") for a in arguments) or _listing(sub, arguments)
+        return (sub in _GIT_READS and not any(a.startswith("--output") for a in arguments)) or _listing(sub, arguments)
     if name == "sed":
         scripts = [a for a in arguments if not a.startswith("-")]
         in_place = any(re.match(r"-[nErsuz]*i|--in-place", a) for a in arguments)

@@ -17,7 +17,7 @@ _ZONELESS = re.compile(r"[^%]|%[%snt]")
 
 @dataclass(slots=True)
 class Clock:
-    """Virtual time of one command: `start` and `now` in seconds (Unix time where `known`), `limit` the command's end."""
+    """Virtual time of one command: `start` and `now` in seconds (Unix time where `known`), `limit` its end."""
 
     start: float
     known: bool

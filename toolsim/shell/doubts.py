@@ -11,17 +11,19 @@ from toolsim.actions import Unknown
 from toolsim.shellparse import CommandLine
 
 _TEMPORARY = re.compile(r"^/(var/)?tmp/(sh-(thd|np)[\w.]+|sort\w{6}|tmp\.\w+|git-?[\w.-]+|\.git_\w+)$")
+_NAME_TESTS = frozenset({"-name", "-iname", "-path", "-ipath", "-wholename", "-regex", "-maxdepth", "-prune"})
 _REFUSED = ("Read-only file system", "Operation not permitted", "Resource temporarily unavailable", "bwrap:")
 
 
 @dataclass(frozen=True, slots=True)
 class Traces:
-    """What a run left: unknown paths `touched`, program paths `reached` and `names` looked up, those `executed`
-    (as stated by the runs), paths `created`, and the text of its output."""
+    """What a run left: unknown paths `touched`, program paths `reached` and `names` looked up, the processes that
+    listed `.git`, those `executed` (as stated by the runs), paths `created`, and the text of its output."""
 
     touched: frozenset[str]
     reached: frozenset[str]
     names: frozenset[str]
+    git_listed: frozenset[str]
     executed: frozenset[str]
     created: frozenset[str]
     output: str
@@ -34,6 +36,8 @@ def doubt(traces: Traces, parsed: CommandLine, cwd: str, real: frozenset[str], s
         return Unknown(f"the command reached {path}, which is not known")
     if program := _unrun(traces, parsed, real):
         return Unknown(f"the command looked for {program} without running it")
+    if process := _git_lister(traces.git_listed, parsed):
+        return Unknown(f"{process} reads the inside of .git, which is not the session's own")
     if re.search(r"(^|[\s./:\"'])\.git/", traces.output) and any(i.name != "git" for i in parsed.invocations):
         return Unknown("the output shows the inside of .git, which is not the session's own")
     if secret in traces.output:
@@ -59,6 +63,21 @@ def _unknown_path(traces: Traces, parsed: CommandLine, cwd: str) -> str | None:
     return None
 
 
+def _git_lister(processes: frozenset[str], parsed: CommandLine) -> str | None:
+    """A program that walks through `.git` and may find something there: names alone are looked for by their ending."""
+    for process in sorted(processes - {"git", "ls"}):
+        runs = [i for i in parsed.invocations if process in (i.name, *i.arguments)]
+        if not runs or not all(_passes_by(process, (i.name, *i.arguments)) for i in runs):
+            return process
+    return None
+
+
+def _passes_by(process: str, words: tuple[str, ...]) -> bool:
+    if process == "grep":
+        return any(w.startswith("--include") for w in words)
+    return process == "find" and any(w in _NAME_TESTS for w in words)
+
+
 def _targets(parsed: CommandLine, cwd: str, operators: Iterable[str]) -> set[str]:
     return {paths.canonical(r.target, cwd) for r in parsed.redirections if r.operator in operators}
 
@@ -70,7 +89,9 @@ def _unrun(traces: Traces, parsed: CommandLine, real: frozenset[str]) -> str | N
     for path in sorted(traces.reached - traces.executed):
         name = path.rpartition("/")[2]
         on_search_path = "PATH" in parsed.assigned and (name in real or name in names)
-        above = any(e.startswith(path + "/") for e in traces.executed) or "PATH" in parsed.assigned and name in ("bin", ".bin")
+        above = any(e.startswith(path + "/") for e in traces.executed) or (
+            "PATH" in parsed.assigned and name in ("bin", ".bin")
+        )
         if not on_search_path and not above and path not in {p for p in traces.executed if p.endswith("/" + name)}:
             return path
     return None

@@ -27,7 +27,7 @@ _STATFS = struct.Struct("<QQQQQIIII24x")
 
 _LOOKUP, _FORGET, _GETATTR, _SETATTR, _READLINK = 1, 2, 3, 4, 5
 _OPEN, _READ, _WRITE, _STATFS_OP, _RELEASE, _FSYNC = 14, 15, 16, 17, 18, 20
-_FLUSH, _INIT, _OPENDIR, _READDIR, _RELEASEDIR, _FSYNCDIR = 25, 26, 27, 28, 29, 30
+_INIT, _OPENDIR, _READDIR, _RELEASEDIR, _FSYNCDIR = 26, 27, 28, 29, 30
 _INTERRUPT, _BATCH_FORGET = 36, 42
 _BIG_WRITES, _ATOMIC_TRUNCATE = 1 << 5, 1 << 3
 _DIRECT_IO, _NON_SEEKABLE = 1, 4
@@ -56,8 +56,8 @@ class Files(Protocol):
     def find(self, path: str) -> Node | None:
         """What stands at the absolute path; asked once for each path of one mount."""
 
-    def listed(self, path: str) -> None:
-        """The names in the directory are asked for (it always lists as empty)."""
+    def listed(self, path: str, pid: int) -> None:
+        """Process `pid` asks for the names in the directory (it always lists as empty)."""
 
     def written(self, path: str, data: bytes) -> None:
         """Data written to a stream."""
@@ -76,9 +76,9 @@ class Server(threading.Thread):
         self._operations: dict[int, Callable[[int, bytes], bytes | int]] = {
             _INIT: self._init, _LOOKUP: self._lookup, _GETATTR: self._getattr, _SETATTR: self._getattr,
             _READLINK: lambda node, _: self._nodes[node].content, _OPEN: self._open, _READ: self._read,
-            _WRITE: self._write, _OPENDIR: self._opendir, _READDIR: lambda *_: b"",
+            _WRITE: self._write, _OPENDIR: lambda *_: _OPEN_OUT.pack(0, 0, 0), _READDIR: lambda *_: b"",
             _STATFS_OP: lambda *_: _STATFS.pack(0, 0, 0, 0, 0, 4096, 255, 4096, 0),
-            **dict.fromkeys((_RELEASE, _FLUSH, _FSYNC, _RELEASEDIR, _FSYNCDIR), lambda *_: b""),
+            **dict.fromkeys((_RELEASE, _FSYNC, _RELEASEDIR, _FSYNCDIR), lambda *_: b""),
         }  # fmt: skip
 
     def run(self) -> None:
@@ -98,9 +98,11 @@ class Server(threading.Thread):
             os.close(self._fd)
 
     def _serve(self, request: bytes) -> None:
-        _, operation, unique, node, *_ = _HEADER.unpack_from(request)
+        _, operation, unique, node, _, _, pid, _, _ = _HEADER.unpack_from(request)
         if operation in (_FORGET, _BATCH_FORGET, _INTERRUPT):
             return
+        if operation == _OPENDIR:
+            self._files.listed(self._paths[node], pid)
         operate = self._operations.get(operation)
         answer = errno.ENOSYS if operate is None else operate(node, request[_HEADER.size :])
         error, data = (-answer, b"") if isinstance(answer, int) else (0, answer)
@@ -132,10 +134,6 @@ class Server(threading.Thread):
 
     def _open(self, node: int, _body: bytes) -> bytes:
         return _OPEN_OUT.pack(0, _DIRECT_IO | _NON_SEEKABLE if self._nodes[node].stream else 0, 0)
-
-    def _opendir(self, node: int, _body: bytes) -> bytes:
-        self._files.listed(self._paths[node])
-        return _OPEN_OUT.pack(0, 0, 0)
 
     def _read(self, node: int, body: bytes) -> bytes:
         _, offset, size, *_ = _IO_IN.unpack_from(body)

@@ -34,7 +34,11 @@ def write_index(git_dir: Path, tree: Path) -> None:
     Raises:
         ShellError: git failed.
     """
-    env = settings() | {"GIT_DIR": str(git_dir), "GIT_WORK_TREE": str(tree), "PATH": os.environ.get("PATH", "/usr/bin:/bin")}
+    env = settings() | {
+        "GIT_DIR": str(git_dir),
+        "GIT_WORK_TREE": str(tree),
+        "PATH": os.environ.get("PATH", "/usr/bin:/bin"),
+    }
     for command in (["read-tree", "HEAD"], ["update-index", "-q", "--refresh"]):
         done = subprocess.run(["git", *command], env=env, cwd=tree, capture_output=True, text=True, check=False)
         if done.returncode != 0 and command[0] == "read-tree":
@@ -44,8 +48,8 @@ def write_index(git_dir: Path, tree: Path) -> None:
 def identity(git_dir: Path) -> dict[str, str]:
     """Author and committer as variables: those of the newest commit, the best guess at who sits there."""
     done = subprocess.run(
-        ["git", "--git-dir", str(git_dir), "log", "-1", "--format=%an%x00%ae"], env=settings() | {"PATH": "/usr/bin:/bin"},
-        capture_output=True, text=True, check=False,
+        ["git", "--git-dir", str(git_dir), "log", "-1", "--format=%an%x00%ae"],
+        env=settings() | {"PATH": "/usr/bin:/bin"}, capture_output=True, text=True, check=False,
     )  # fmt: skip
     name, _, mail = done.stdout.strip().partition("\0")
     found = {"NAME": name or "user", "EMAIL": mail or "user@localhost"}

@@ -1,34 +1,26 @@
-"""Starting one sandbox: namespaces, mounts and bubblewrap, and the FUSE descriptor out of them."""
+"""Starting sandboxes through a mounter process: what to mount and run, and the end of each run."""
 
 from __future__ import annotations
 
 import asyncio
-import ctypes
-import functools
-import os
-import shlex
+import itertools
+import json
+import socket
 import subprocess
-import tempfile
+import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from toolsim.errors import ShellError
 from toolsim.shell.fuse import Files, Server
 
-_PIDFD_OPEN, _PIDFD_GETFD = 434, 438  # the same numbers on x86-64 and arm64
-_UNSHARE = ("unshare", "--user", "--map-root-user", "--mount", "sh", "-c")
-# Status 91.. says which step failed; its standard error is the reason.
-_PREPARE = """exec 3<>/dev/fuse || exit 91
-mount -i -t fuse -o fd=3,rootmode=40000,user_id=0,group_id=0 view view || exit 92
-printf r >&{ready}; read -r _ <&{go} || exit 93
-exec 3<&- {ready}>&- {go}<&-
-"""
+_SCRIPT = Path(__file__).with_name("mounter.py")
 
 
 @dataclass(frozen=True, slots=True)
 class Overlay:
-    """One overlay mount below the scratch directory: lower directories (first wins), and an upper one if it is written."""
+    """One overlay mount below the scratch directory: lower directories (first wins), an upper one if it is written."""
 
     name: str
     lowers: tuple[str, ...]
@@ -47,106 +39,134 @@ class Plan:
     argv: Sequence[str]
     stdin: str
 
+    def write(self) -> Path:
+        """Leave the plan as JSON in the scratch directory."""
+        overlays = []
+        for overlay in self.overlays:
+            options = "userxattr,lowerdir=" + ":".join(overlay.lowers)
+            if overlay.upper:
+                options += f",upperdir=up/{overlay.name},workdir=work/{overlay.name}"
+            overlays.append((f"on/{overlay.name}", options))
+        text = {"scratch": str(self.scratch), "overlays": overlays, "argv": self.words(), "stdin": self.stdin}
+        path = self.scratch / "plan.json"
+        path.write_text(json.dumps(text), encoding="utf-8")
+        return path
+
+    def words(self) -> list[str]:
+        """The command line of bubblewrap."""
+        words = [
+            "bwrap", "--unshare-user", "--uid", "1000", "--gid", "1000", "--unshare-pid", "--unshare-cgroup-try",
+            "--die-with-parent", "--new-session", "--clearenv",
+        ]  # fmt: skip
+        for name, value in self.env.items():
+            words += ["--setenv", name, value]
+        for option, source, place in self.binds:
+            words += [option, source, place] if source else [option, place]
+        return [*words, "--chdir", self.cwd, *self.argv]
+
 
 @dataclass(slots=True)
-class Started:
-    """A running sandbox; killing `process` kills everything in it."""
+class Sandbox:
+    """One started sandbox. `ended` gives its exit code (negative: a signal)."""
 
-    process: asyncio.subprocess.Process
-    server: Server
-    complaint: str = ""
+    number: int
+    ended: asyncio.Future[int]
+    server: Server | None = None
+    pid: int | None = None
 
-    async def stop(self) -> None:
-        """Kill what still runs and wait for the mounts to go."""
-        if self.process.returncode is None:
-            self.process.kill()
-        _, text = await self.process.communicate()
-        self.complaint = text.decode(errors="replace").strip()
-        await asyncio.to_thread(self.server.join, 5)
-
-
-async def start(plan: Plan, files: Files) -> Started:
-    """Start the plan with `files` behind its FUSE mount.
-
-    Raises:
-        ShellError: a mount was refused.
-    """
-    ready_r, ready_w = os.pipe()
-    go_r, go_w = os.pipe()
-    try:
-        process = await asyncio.create_subprocess_exec(
-            *_UNSHARE, script(plan, ready_w, go_r),
-            cwd=plan.scratch, pass_fds=(ready_w, go_r), stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE, env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"},
-        )  # fmt: skip
-        os.close(ready_w)
-        ready_w = -1
-        if await asyncio.to_thread(os.read, ready_r, 1) != b"r":
-            raise ShellError(f"the sandbox could not be mounted: {await _complaint(process)}")
-        server = Server(_fuse_descriptor(process.pid), files)
-        server.start()
-        os.write(go_w, b"\n")
-    finally:
-        for descriptor in (ready_r, ready_w, go_r, go_w):
-            if descriptor >= 0:
-                os.close(descriptor)
-    return Started(process, server)
+    def processes(self) -> int:
+        """How many processes it holds; 0 while that cannot be told."""
+        try:
+            children = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()
+            return sum(p.name.isdigit() for p in Path(f"/proc/{children[0]}/root/proc").iterdir()) if children else 0
+        except OSError:
+            return 0
 
 
-async def _complaint(process: asyncio.subprocess.Process) -> str:
-    _, text = await process.communicate()
-    return f"{text.decode(errors='replace').strip()} (status {process.returncode})"
+@dataclass(slots=True)
+class Mounter:
+    """The host's side of a mounter process; belongs to one event loop."""
 
+    process: subprocess.Popen[bytes]
+    link: socket.socket
+    loop: asyncio.AbstractEventLoop
+    _numbers: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
+    _running: dict[int, tuple[Sandbox, Files]] = field(default_factory=dict)
 
-def _fuse_descriptor(pid: int) -> int:
-    """The child's open `/dev/fuse`: it must be opened in the name space that mounts it, and is served from here."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    handle = libc.syscall(_PIDFD_OPEN, pid, 0)
-    descriptor = libc.syscall(_PIDFD_GETFD, handle, 3, 0) if handle >= 0 else -1
-    error = ctypes.get_errno()
-    if handle >= 0:
-        os.close(handle)
-    if descriptor < 0:
-        raise ShellError(f"the FUSE descriptor of the sandbox cannot be taken over: {os.strerror(error)}")
-    os.set_inheritable(descriptor, False)
-    return int(descriptor)
+    @classmethod
+    def open(cls) -> Mounter:
+        """Start the process; its first complaint comes with the first sandbox."""
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with theirs:
+            process = subprocess.Popen(
+                [sys.executable, "-I", "-S", str(_SCRIPT), str(theirs.fileno())], pass_fds=(theirs.fileno(),),
+                stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd="/",
+                env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"},
+            )  # fmt: skip
+        ours.setblocking(False)
+        mounter = cls(process, ours, asyncio.get_running_loop())
+        mounter.loop.add_reader(ours, mounter._heard)
+        return mounter
 
+    def start(self, plan: Plan, files: Files) -> Sandbox:
+        """Start the plan with `files` behind its FUSE mount; a refused mount is an error of `ended`.
 
-def script(plan: Plan, ready: int, go: int) -> str:
-    """The shell script that mounts and becomes bubblewrap; it runs in the scratch directory."""
-    lines = [_PREPARE.format(ready=ready, go=go)]
-    for overlay in plan.overlays:
-        options = "lowerdir=" + ":".join(overlay.lowers)
-        if overlay.upper:
-            options += f",upperdir=up/{overlay.name},workdir=work/{overlay.name}"
-        lines.append(f"mount -t overlay overlay -o {shlex.quote(options + ',userxattr')} on/{overlay.name} || exit 94")
-    lines.append(f"exec {shlex.join(_bwrap(plan))} <{shlex.quote(plan.stdin)} >view/out 2>view/err")
-    return "\n".join(lines)
+        Raises:
+            ShellError: the mounter is gone.
+        """
+        number = next(self._numbers)
+        sandbox = Sandbox(number, self.loop.create_future())
+        self._running[number] = (sandbox, files)
+        self._send({"id": number, "plan": str(plan.write())})
+        return sandbox
 
+    async def stop(self, sandbox: Sandbox) -> None:
+        """Kill what still runs in it and wait until its mounts are gone."""
+        if not sandbox.ended.done():
+            self._send({"id": sandbox.number, "kill": True})
+        await asyncio.wait([sandbox.ended], timeout=10)
+        if sandbox.ended.done():
+            sandbox.ended.exception()
+        if sandbox.server is not None:
+            await asyncio.to_thread(sandbox.server.join, 10)
 
-def _bwrap(plan: Plan) -> list[str]:
-    words = [
-        "bwrap", "--unshare-user", "--uid", "1000", "--gid", "1000", "--unshare-pid", "--unshare-net", "--unshare-ipc",
-        "--unshare-uts", "--unshare-cgroup-try", "--hostname", "localhost", "--die-with-parent", "--new-session",
-        "--clearenv",
-    ]  # fmt: skip
-    for name, value in plan.env.items():
-        words += ["--setenv", name, value]
-    for option, source, place in plan.binds:
-        words += [option, source, place] if source else [option, place]
-    return [*words, "--chdir", plan.cwd, *plan.argv]
+    def close(self) -> None:
+        """End the process and everything it started."""
+        if not self.loop.is_closed():
+            self.loop.remove_reader(self.link)
+        self.link.close()
+        self.process.wait(timeout=10)
 
+    def _send(self, order: dict[str, object]) -> None:
+        try:
+            self.link.send(json.dumps(order).encode())
+        except OSError as error:
+            raise ShellError(f"the process that starts sandboxes is gone: {error}") from error
 
-@functools.cache
-def probe() -> str | None:
-    """Try the name spaces and mounts once; the reason if they are refused."""
-    with tempfile.TemporaryDirectory(prefix="ds-probe-") as scratch:
-        for name in ("view", "lower", "up", "work", "on"):
-            (Path(scratch) / name).mkdir()
-        tried = subprocess.run(
-            [*_UNSHARE, "exec 3<>/dev/fuse && mount -i -t fuse -o fd=3,rootmode=40000,user_id=0,group_id=0 view view && "
-             "exec 3<&- && mount -t overlay overlay -o lowerdir=lower,upperdir=up,workdir=work,userxattr on && "
-             "exec bwrap --unshare-user --uid 1000 --unshare-pid --unshare-net --ro-bind / / --proc /proc true"],
-            cwd=scratch, capture_output=True, text=True, check=False, timeout=20,
-        )  # fmt: skip
-    return None if tried.returncode == 0 else f"name spaces or mounts are refused here: {tried.stderr.strip()}"
+    def _heard(self) -> None:
+        data, descriptors, _, _ = socket.recv_fds(self.link, 1 << 16, 1)
+        if not data:
+            self.loop.remove_reader(self.link)
+            self._fail_all("it ended")
+            return
+        told = json.loads(data)
+        if told["id"] == 0:
+            self._fail_all(told["error"])
+            return
+        sandbox, files = self._running[told["id"]]
+        if descriptors:
+            sandbox.server = Server(descriptors[0], files)
+            sandbox.pid = told["pid"]
+            sandbox.server.start()
+        elif not sandbox.ended.done() and "error" in told:
+            sandbox.ended.set_exception(ShellError(f"the sandbox could not be mounted: {told['error']}"))
+        elif "code" in told:
+            del self._running[told["id"]]
+            if not sandbox.ended.done():
+                sandbox.ended.set_result(told["code"])
+
+    def _fail_all(self, reason: str) -> None:
+        for sandbox, _ in self._running.values():
+            if not sandbox.ended.done():
+                sandbox.ended.set_exception(ShellError(f"the process that starts sandboxes failed: {reason}"))
+        self._running.clear()

@@ -91,8 +91,8 @@ class Layer:
                 content, mode = _contents(directory, name, path)
                 if not self._same(world, path, content, mode):
                     found[path] = PutFile(path, content, mode)
-        for path, (content, _) in self.put.items():
-            if path not in seen and content is not None and world.kind(path) != "absent":
+        for path, (before, _) in self.put.items():
+            if path not in seen and before is not None and world.kind(path) != "absent":
                 found[path] = RemovePath(path)
         gone = {m.path for m in found.values() if isinstance(m, RemovePath)}
         for path in self.made - seen:

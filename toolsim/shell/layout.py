@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from repos.worktree import left_out
 from toolsim import paths
 from toolsim.shell import gitdir
 from toolsim.shell.base import ShellCommand
@@ -24,12 +25,13 @@ _ZSH_LIKE = ("-O", "xpg_echo", "-O", "failglob", "-O", "globstar")
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """The plan with its upper layers; `standing` directories exist for certain, `hidden` paths are the sandbox's own."""
+    """The plan with its upper layers; `standing` directories exist, `hidden` paths are not the session's."""
 
     plan: Plan
     layers: tuple[Layer, ...]
     standing: frozenset[str]
     hidden: frozenset[str]
+    missing: frozenset[str]
 
 
 def lay_out(
@@ -48,25 +50,30 @@ def lay_out(
         overlays.append(Overlay("root", (f"view/world{root}", str(tree))))
     if git is not None:
         layers.append(_layer(scratch, "git", paths.join(root, ".git"), git))
-        overlays.append(Overlay("git", (str(git),)))
+        overlays.append(Overlay("git", (f"view/world{root}/.git", str(git))))
         (scratch / "up/root/.git").mkdir()
     _fill(world, layers)
     _system_directories(scratch / "up/all", (root, cwd))
     userland = world.profile.userland
     overlays.append(Overlay("bin", (str(toolbox.bins[userland]), "view/bin"), upper=False))
-    standing = frozenset({"/", root, cwd, *paths.ancestors(root), *paths.ancestors(cwd)} | ({paths.join(root, ".git")} if git else set()))
+    standing = frozenset(
+        {"/", root, cwd, *paths.ancestors(root), *paths.ancestors(cwd)} | ({paths.join(root, ".git")} if git else set())
+    )
     (scratch / "on/bin").mkdir()
     (scratch / "stdin").write_text(command.stdin, errors="surrogateescape")
-    binds = _binds(scratch, toolbox, [(overlay.name, layer.place) for overlay, layer in zip(overlays, layers, strict=False)])
+    binds = _binds(
+        scratch, toolbox, [(overlay.name, layer.place) for overlay, layer in zip(overlays, layers, strict=False)]
+    )
     shell = world.profile.shell
     options = _ZSH_LIKE if shell == "zsh" else ()
     plan = Plan(
         scratch, tuple(overlays), binds, environment(world, known, git), command.cwd,
-        ("/usr/lib/toolbox/start", "sh" if shell == "sh" else "bash", command.command, *options),
+        ("/usr/lib/toolbox/start-sh", command.command) if shell == "sh" else ("bash", *options, "-c", command.command),
         str(scratch / "stdin") if command.stdin else "/dev/null",
     )  # fmt: skip
     hidden = frozenset(SYSTEM) | {layer.place for layer in layers[1:]} | {"/.unknown"}
-    return Layout(plan, tuple(layers), standing, hidden)
+    missing = frozenset(paths.join(root, path) for path in left_out(tree)) if tree is not None else frozenset()
+    return Layout(plan, tuple(layers), standing, hidden, missing)
 
 
 def _layer(scratch: Path, name: str, place: str, lower: Path | None = None) -> Layer:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,7 +10,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from toolsim import paths
-from toolsim.actions import Advance, Blur, MakeDirectory, MovePath, Mutation, PutFile, RemovePath, SetCwd, SetEnv, ShellOutput, Unknown
+from toolsim.actions import (
+    Advance,
+    Blur,
+    MakeDirectory,
+    MovePath,
+    Mutation,
+    PutFile,
+    RemovePath,
+    SetCwd,
+    SetEnv,
+    ShellOutput,
+    Unknown,
+)
 from toolsim.errors import ShellError
 from toolsim.shell import clock as clocks
 from toolsim.shell import launch
@@ -21,7 +32,8 @@ from toolsim.shell.layout import Layout, lay_out
 from toolsim.shell.spool import VEIL, Request, Spool
 from toolsim.shell.territory import Territory, program_paths
 from toolsim.shell.toolbox import Toolbox
-from toolsim.shellparse import CommandLine, programs as named_programs
+from toolsim.shellparse import CommandLine
+from toolsim.shellparse import programs as named_programs
 
 if TYPE_CHECKING:
     from toolsim.shell.source import Source
@@ -30,7 +42,10 @@ if TYPE_CHECKING:
 _OWN_VARIABLE = re.compile(r"PATH|BASH_ENV|GIT_\w*|__\w*|PWD|OLDPWD|SHLVL|_|LC_ALL|TZ|BASH_\w*")
 _EXPORTED = re.compile(r'^declare -\w*x\w* (\w+)(?:="((?:[^"\\]|\\.)*)")?$', re.M)
 _BIN = ("/usr/bin/", "/usr/local/bin/", "/bin/", "/usr/sbin/", "/sbin/")
-_FILTERS = frozenset({"tail", "head", "grep", "echo", "cat", "wc", "sort", "uniq", "tee", "true", "exit", "sed", "awk", "printf"})
+_WALKERS = frozenset({"git", "find", "diff", "cp", "ls", "tar", "rsync", "du", "rg", "bash", "sh"})
+_FILTERS = frozenset(
+    {"tail", "head", "grep", "echo", "cat", "wc", "sort", "uniq", "tee", "true", "exit", "sed", "awk", "printf"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +68,7 @@ class Setting:
     toolbox: Toolbox
     source: Source
     limits: Limits
+    mounter: launch.Mounter
     known: Mapping[str, str]
 
 
@@ -92,26 +108,24 @@ class CommandRun:
     async def perform(self) -> ShellRun | Unknown:
         """Start, serve, end, and look at what is left."""
         s = self._set
-        self._layout = await asyncio.to_thread(
-            lay_out, s.command, s.world, self._scratch, s.toolbox, s.source, s.known
-        )
+        self._layout = await asyncio.to_thread(lay_out, s.command, s.world, self._scratch, s.toolbox, s.source, s.known)
         feed = not ({"while"} & s.parsed.keywords and re.search(r"\b(while|until)\b[^;]*\bread\b", s.command.command))
         self._spool.open(feed_programs=feed)
         territory = self._territory(self._layout)
         loop = asyncio.get_running_loop()
         loop.add_reader(self._spool.bell, self._rung)
         try:
-            started = await launch.start(self._layout.plan, territory)
+            sandbox = s.mounter.start(self._layout.plan, territory)
             try:
-                code = await self._wait(started.process)
+                code = await self._wait(sandbox)
             finally:
-                await self._end(started)
+                await self._end(sandbox)
         finally:
             loop.remove_reader(self._spool.bell)
             state = self._final_state()
             self._spool.close()
         if not self._is.began:
-            raise ShellError(f"the sandbox did not start: {started.complaint} {self._text('err').strip()}")
+            raise ShellError(f"the sandbox did not start: {self._text('err').strip()}")
         if self._is.unknown is not None:
             return self._is.unknown
         return await asyncio.to_thread(self._outcome, territory, code, state)
@@ -126,34 +140,34 @@ class CommandRun:
             self._is.pieces.append((stream, data))
             self._is.size += len(data)
             if self._is.size > s.limits.output:
-                loop.call_soon_threadsafe(self._fail, ShellError(f"the command printed more than {s.limits.output} bytes"))
+                loop.call_soon_threadsafe(
+                    self._fail, ShellError(f"the command printed more than {s.limits.output} bytes")
+                )
 
-        return Territory(s.world, layout.standing, real, written, named, frozenset(s.parsed.words))
+        return Territory(s.world, layout.standing, real, written, named, frozenset(s.parsed.words), layout.missing)
 
     # --- while it runs ----------------------------------------------------------------------------------------------
 
-    async def _wait(self, process: asyncio.subprocess.Process) -> int:
+    async def _wait(self, sandbox: launch.Sandbox) -> int:
         """The exit code, once the command ends by itself or is stopped."""
-        ended = asyncio.ensure_future(process.wait())
-        watch = asyncio.ensure_future(self._watch(process.pid))
+        watch = asyncio.ensure_future(self._watch(sandbox))
         try:
-            await asyncio.wait({ended, self._stop}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait((sandbox.ended, self._stop), return_when=asyncio.FIRST_COMPLETED)
             if self._stop.done():
-                await self._stop
+                self._stop.result()
                 return -1
-            return ended.result()
+            return sandbox.ended.result()
         finally:
             watch.cancel()
-            ended.cancel()
 
-    async def _end(self, started: launch.Started) -> None:
+    async def _end(self, sandbox: launch.Sandbox) -> None:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await started.stop()
+        await self._set.mounter.stop(sandbox)
         self._rung()
 
-    async def _watch(self, pid: int) -> None:
+    async def _watch(self, sandbox: launch.Sandbox) -> None:
         """Stop a command that takes too long by itself or starts too many processes."""
         active, step = 0.0, 0.1
         while True:
@@ -161,7 +175,7 @@ class CommandRun:
             active += 0.0 if self._is.waiting else step
             if active > self._set.limits.seconds:
                 self._fail(ShellError(f"the command ran for more than {self._set.limits.seconds:g} s"))
-            if _process_count(pid) > self._set.limits.processes:
+            if sandbox.processes() > self._set.limits.processes:
                 self._fail(ShellError(f"the command started more than {self._set.limits.processes} processes"))
 
     def _fail(self, error: BaseException) -> None:
@@ -224,13 +238,21 @@ class CommandRun:
         if name.startswith(_BIN) and name not in s.parsed.words:
             name = name.rpartition("/")[2]
         env = {k: v for k, v in request.env.items() if not _OWN_VARIABLE.fullmatch(k)}
-        run = ProgramRun((name, *request.argv[1:]), request.cwd, request.stdin, env, s.command.command, self._is.ordinal)
+        run = ProgramRun(
+            (name, *request.argv[1:]), request.cwd, request.stdin, env, s.command.command, self._is.ordinal
+        )
         self._is.ordinal += 1
         view = await asyncio.to_thread(self._view)
         result = await s.programs(run, view)
         self._is.asked.append((run, result))
-        self._is.effects += [m for m in result.mutations if not isinstance(m, PutFile | RemovePath | MovePath | MakeDirectory)]
+        self._is.effects += [
+            m for m in result.mutations if not isinstance(m, PutFile | RemovePath | MovePath | MakeDirectory)
+        ]
         blurred = [m.path.rstrip("/") for m in result.mutations if isinstance(m, Blur)]
+        if blurred and self._walked_after(name):
+            self._is.unknown = Unknown(f"{name} may have changed files that more of the line walks through")
+            self._halt()
+            return None
         if any(paths.relative(place, b or "/") is not None for b in blurred for place in (request.cwd, s.world.root)):
             if self._more_after(name):
                 self._is.unknown = Unknown(f"{name} may have changed anything, and more of the line reads it")
@@ -245,6 +267,16 @@ class CommandRun:
         at = names.index(name) if name in names else 0
         return any(n not in _FILTERS for n in names[at + 1 :]) or bool(self._set.parsed.keywords & {"for", "while"})
 
+    def _walked_after(self, name: str) -> bool:
+        """Whether a program after it goes through directories: it would pass by what stands for an unknown file."""
+        runs = list(self._set.parsed.invocations)
+        at = next((n for n, run in enumerate(runs) if run.name == name), -1)
+        return any(
+            run.name in _WALKERS
+            or (run.name in ("grep", "egrep") and re.search(r" -\w*[rR]", " " + " ".join(run.arguments)))
+            for run in runs[at + 1 :]
+        )
+
     def _view(self) -> World:
         """The world with the command's changes so far taken in."""
         view = self._set.world.fork()
@@ -256,7 +288,11 @@ class CommandRun:
 
     def _changes(self) -> tuple[Mutation, ...]:
         assert self._layout is not None
-        found = [m for layer in self._layout.layers for m in layer.changes(self._set.world, self._layout.hidden - {layer.place})]
+        found = [
+            m
+            for layer in self._layout.layers
+            for m in layer.changes(self._set.world, self._layout.hidden - {layer.place})
+        ]
         return tuple(m for m in found if not (isinstance(m, PutFile) and m.content.startswith(VEIL.encode())))
 
     # --- when it has ended ------------------------------------------------------------------------------------------
@@ -278,6 +314,7 @@ class CommandRun:
         created = frozenset(m.path for m in changes if isinstance(m, PutFile | MakeDirectory))
         traces = Traces(
             frozenset(territory.touched), frozenset(territory.reached), frozenset(territory.names),
+            frozenset(territory.git_listed),
             frozenset(self._is.executed), created, self._text(), self._text("err"),
         )  # fmt: skip
         reason = doubt(traces, s.parsed, cwd, territory.real, str(self._scratch))
@@ -304,12 +341,3 @@ class CommandRun:
         if self._clock.spent > 0:
             found.append(Advance(self._clock.spent))
         return found
-
-
-def _process_count(pid: int) -> int:
-    """How many processes the sandbox of the bubblewrap process `pid` holds; 0 if it cannot be told."""
-    try:
-        child = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-        return sum(name.isdigit() for name in os.listdir(f"/proc/{child[0]}/root/proc")) if child else 0
-    except OSError:
-        return 0

@@ -8,6 +8,9 @@ world does not know makes its answer `Unknown`.
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
+import functools
+import os
 import shutil
 import sys
 import tempfile
@@ -21,7 +24,10 @@ from toolsim.shell import launch, toolbox
 from toolsim.shell.base import ProgramRunner, ShellCommand, ShellRun
 from toolsim.shell.run import CommandRun, Limits, Setting
 from toolsim.shell.screening import refusal
+from toolsim.shell.territory import Nothing
 from toolsim.shellparse import parse
+
+MAX_COMMAND = 120_000
 
 if TYPE_CHECKING:
     from toolsim.shell.source import Source
@@ -32,12 +38,42 @@ def available() -> str | None:
     """Why this machine cannot run the engine; `None` if it can."""
     if not sys.platform.startswith("linux"):
         return "the sandbox needs Linux"
-    for name in ("bwrap", "unshare", "mount"):
-        if shutil.which(name) is None:
-            return f"the sandbox needs {name} (Debian: bubblewrap, util-linux, mount)"
+    if shutil.which("bwrap") is None:
+        return "the sandbox needs bwrap (Debian: bubblewrap)"
+    if not os.access("/dev/fuse", os.R_OK | os.W_OK):
+        return "the sandbox needs access to /dev/fuse"
     if absent := toolbox.missing_programs():
         return f"the sandbox needs {', '.join(absent)}"
-    return launch.probe()
+    return probe()
+
+
+@functools.cache
+def probe() -> str | None:
+    """Try a sandbox with one overlay and one FUSE mount; the reason if name spaces or mounts are refused."""
+
+    async def attempt(scratch: Path) -> None:
+        for name in ("view", "lower", "up/o", "work/o", "on/o"):
+            (scratch / name).mkdir(parents=True)
+        binds = (("--ro-bind", "/", "/"), ("--proc", "", "/proc"))
+        mounter = launch.Mounter.open()
+        try:
+            plan = launch.Plan(scratch, (launch.Overlay("o", ("lower",)),), binds, {}, "/", ("true",), "/dev/null")
+            sandbox = mounter.start(plan, Nothing())
+            await asyncio.wait([sandbox.ended], timeout=20)
+            code = sandbox.ended.result() if sandbox.ended.done() else None
+            await mounter.stop(sandbox)
+        finally:
+            mounter.close()
+        if code != 0:
+            raise ShellError(f"a sandbox of nothing ended with {code}")
+
+    with tempfile.TemporaryDirectory(prefix="ds-probe-") as scratch:
+        try:
+            with concurrent.futures.ThreadPoolExecutor(1) as pool:
+                pool.submit(asyncio.run, attempt(Path(scratch))).result()
+        except ShellError as error:
+            return f"name spaces or mounts are refused here: {error}"
+    return None
 
 
 @dataclass(slots=True)
@@ -46,13 +82,18 @@ class SandboxShell:
 
     cache: Path
     source: Source
-    limits: Limits = Limits()
+    limits: Limits = field(default_factory=Limits)
     name: str = "sandbox"
+    _mounter: launch.Mounter | None = field(default=None, repr=False)
     _toolbox: toolbox.Toolbox | None = field(default=None, repr=False)
 
     async def run(self, command: ShellCommand, world: World, programs: ProgramRunner) -> ShellRun | Unknown:
         """See `toolsim.shell.base.Shell.run`."""
-        if world.windows or world.profile.userland not in ("gnu", "bsd") or world.profile.shell not in ("bash", "sh", "zsh"):
+        if (
+            world.windows
+            or world.profile.userland not in ("gnu", "bsd")
+            or world.profile.shell not in ("bash", "sh", "zsh")
+        ):
             return Unknown(f"the {world.profile.userland} userland with {world.profile.shell} is not held")
         parsed = parse(command.command)
         home = home_directory(world)
@@ -62,11 +103,15 @@ class SandboxShell:
             return reason
         if world.kind(command.cwd) == "absent":
             return Unknown(f"the directory {command.cwd} is not there")
+        if len(command.command.encode()) > MAX_COMMAND:
+            return Unknown("the command line is longer than an argument may be")
         if any(c in world.key(command.cwd) + world.root for c in ":,\\'\"\n"):
             return Unknown("the path has characters that an overlay's options cannot hold")
         if self._toolbox is None:
             self._toolbox = await asyncio.to_thread(toolbox.build, self.cache)
-        setting = Setting(command, parsed, world, programs, self._toolbox, self.source, self.limits, known)
+        setting = Setting(
+            command, parsed, world, programs, self._toolbox, self.source, self.limits, self._open_mounter(), known
+        )
         scratch = Path(tempfile.mkdtemp(prefix="ds-"))
         try:
             return await CommandRun(setting, scratch).perform()
@@ -76,7 +121,19 @@ class SandboxShell:
             await asyncio.to_thread(shutil.rmtree, scratch, ignore_errors=True)
 
     async def close(self) -> None:
-        """Nothing outlives a command; the caches stay."""
+        """End the process that starts sandboxes; the caches stay."""
+        mounter, self._mounter = self._mounter, None
+        if mounter is not None:
+            await asyncio.to_thread(mounter.close)
+
+    def _open_mounter(self) -> launch.Mounter:
+        """One process for all commands of an event loop."""
+        if self._mounter is not None and self._mounter.loop is not asyncio.get_running_loop():
+            self._mounter.close()
+            self._mounter = None
+        if self._mounter is None:
+            self._mounter = launch.Mounter.open()
+        return self._mounter
 
 
 def home_directory(world: World) -> str | None:

@@ -10,15 +10,27 @@ from toolsim.actions import Unknown
 from toolsim.shellparse import CommandLine, Invocation
 
 # Set by the shell itself.
-_SHELL_VARIABLES = frozenset("? ! # @ * $ 0 1 2 3 4 5 6 7 8 9 - _ PWD OLDPWD REPLY IFS LINENO PIPESTATUS BASH_REMATCH".split())
-_ENVIRONMENT_LISTS = {"export": ("", "-p"), "declare": ("", "-p", "-x"), "typeset": ("", "-p"), "set": ("",), "alias": ("",)}
-_HOST = re.compile(r"(?<![\w.-])/(?:proc|sys|dev)(?:/(?!null\b|stdin\b|stdout\b|stderr\b|fd/|tty\b|zero\b)[\w./-]*|(?=[\s;|&)]|$))")
+_SHELL_VARIABLES = frozenset(
+    [*"?!#@*$0123456789-_", "PWD", "OLDPWD", "REPLY", "IFS", "LINENO", "PIPESTATUS", "BASH_REMATCH"]
+)
+_ENVIRONMENT_LISTS = {
+    "export": ("", "-p"),
+    "declare": ("", "-p", "-x"),
+    "typeset": ("", "-p"),
+    "set": ("",),
+    "alias": ("",),
+}
+_HOST = re.compile(
+    r"(?<![\w.-])/(?:proc|sys|dev)(?:/(?!null\b|stdin\b|stdout\b|stderr\b|fd/|tty\b|zero\b)[\w./-]*|(?=[\s;|&)]|$))"
+)
 _UNSOUND_BUILTINS = frozenset({
     "ulimit", "umask", "history", "jobs", "fg", "bg", "disown", "suspend", "enable", "complete", "compgen", "bind",
-    "times", "shopt", "caller", "dirs", "logout", "login", "chroot", "mount", "kill", "setopt", "unsetopt", "autoload",
+    "times", "shopt", "caller", "dirs", "logout", "login",   "kill", "setopt", "unsetopt", "autoload",
     "zmodload", "print", "vared", "emulate", "unalias", "help",
 })  # fmt: skip
-_ZSH_ONLY = re.compile(r"\$\{\(|\$\{?[+^=~]\w|(?<![\w\\])=\(|\*\(\w|\(N\)|<->|\bprint -|\$\w+\[|\$\{[^}]*:[a-z]\}|\$history|%[1-9#]")
+_ZSH_ONLY = re.compile(
+    r"\$\{\(|\$\{?[+^=~]\w|(?<![\w\\])=\(|\*\(\w|\(N\)|<->|\bprint -|\$\w+\[|\$\{[^}]*:[a-z]\}|\$history|%[1-9#]"
+)
 
 
 def refusal(parsed: CommandLine, command: str, env: Mapping[str, str], shell: str) -> Unknown | None:
@@ -66,7 +78,9 @@ def _splits(parsed: CommandLine, command: str) -> bool:
     loops = set(re.findall(r"\bfor\s+(\w+)\s+in\b", command)) | set(re.findall(r"\bread\s+(?:-r\s+)?(\w+)", command))
     plain = {m.group(1) for m in re.finditer(r"(?:^|[\s;&(])(\w+)=[\w./:-]+(?=[\s;&)]|$)", command)}
     used = set(re.findall(r"(?<![\"'\\])\$\{?(\w+)", command))
-    return bool({name for name in used & (parsed.assigned | parsed.read) if name not in loops | plain and not name.isdigit()})
+    return bool(
+        {name for name in used & (parsed.assigned | parsed.read) if name not in loops | plain and not name.isdigit()}
+    )
 
 
 def _to_file(operator: str, target: str) -> bool:

@@ -78,7 +78,11 @@ class Spool:
         pairs = (item.partition("=") for item in _text(env).split("\0") if "=" in item)
         words = tuple(_text(argv).removesuffix("\0").split("\0"))
         return Request(
-            pid, words, _text(cwd).removesuffix("\n"), None if stdin is None else _text(stdin), {k: v for k, _, v in pairs}
+            pid,
+            words,
+            _text(cwd).removesuffix("\n"),
+            None if stdin is None else _text(stdin),
+            {k: v for k, _, v in pairs},
         )
 
     def read(self, name: str) -> bytes | None:

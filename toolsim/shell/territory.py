@@ -9,9 +9,10 @@ from __future__ import annotations
 import stat
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from toolsim import paths
-from toolsim.files import Unseen
+from toolsim.files import Names
 from toolsim.shell.fuse import DIRECTORY, Node
 from toolsim.world import World
 
@@ -20,8 +21,8 @@ SYSTEM = ("/usr", "/dev", "/proc", "/run", "/run/ask", "/bin", "/sbin", "/lib", 
 # Looked up by the programs themselves when they start.
 NOISE = frozenset({
     "/etc/ld.so.cache", "/etc/ld.so.preload", "/etc/nsswitch.conf", "/etc/passwd", "/etc/group", "/etc/localtime",
-    "/etc/inputrc", "/var/run", "/etc/gitattributes", "/etc/gitconfig", "/etc/mailname", "/etc/hosts", "/etc/resolv.conf", "/etc/host.conf",
-    "/etc/selinux", "/etc/mtab", "/selinux", "/sys", "/etc/xattr.conf", "/etc/default", "/etc/terminfo",
+    "/etc/inputrc", "/etc/gitattributes", "/etc/gitconfig", "/etc/mailname", "/etc/hosts", "/etc/resolv.conf",
+    "/etc/host.conf", "/etc/selinux", "/etc/mtab", "/etc/xattr.conf", "/etc/terminfo", "/selinux", "/sys", "/var/run",
 })  # fmt: skip
 _PROGRAM_DIRECTORIES = ("bin", ".bin", "sbin", "Scripts")
 
@@ -31,8 +32,8 @@ class Territory:
     """The server side of one command. `written` receives output; `touched` collects the unknown paths reached.
 
     `standing` are directories that exist whatever the world knows (those above the root, the working directory);
-    `real` the names of programs that the toolbox holds; `programs` paths that the command line names as programs, `named`
-    all its words.
+    `real` the names of programs that the toolbox holds; `programs` paths that the command line names as programs,
+    `named` all its words; `missing` are committed files that the checkout lacks.
     """
 
     world: World
@@ -41,15 +42,19 @@ class Territory:
     output: Callable[[str, bytes], None]
     programs: frozenset[str] = frozenset()
     named: frozenset[str] = frozenset()
+    missing: frozenset[str] = frozenset()
     touched: set[str] = field(default_factory=set)
     reached: set[str] = field(default_factory=set)
     names: set[str] = field(default_factory=set)
+    git_listed: set[str] = field(default_factory=set)
+    git: str = ""
     _directories: frozenset[str] = frozenset()
     _uncertain: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         """Find the directories that hold something unknown, so that only they are asked about."""
-        self._uncertain = self.world.overlay().unknown
+        self.git = paths.join(self.world.root, ".git")
+        self._uncertain = self.world.overlay().unknown | self.missing
         above = {a for path in self._uncertain for a in paths.ancestors(path.rstrip("/") or "/")}
         self._directories = self.standing | above | {p.rstrip("/") for p in self._uncertain if p.endswith("/")}
 
@@ -66,13 +71,15 @@ class Territory:
             return self._below(path.removeprefix("/world"))
         return None
 
-    def listed(self, path: str) -> None:
-        """A directory of the layer is listed."""
+    def listed(self, path: str, pid: int) -> None:
+        """A directory of the layer is listed by a process, known by its name."""
         if path == "/world":
             self.touched.add("/")
         elif path.startswith("/world/"):
             place = path.removeprefix("/world")
-            if place in SYSTEM or isinstance(self.world.listdir(place), Unseen):
+            if place == self.git:
+                self.git_listed.add(_process_name(pid))
+            elif place in SYSTEM or not self._names_known(place):
                 self.touched.add(place)
         elif path == "/bin":
             self.touched.add("/usr/bin")
@@ -82,6 +89,8 @@ class Territory:
         self.output(path[1:], data)
 
     def _below(self, path: str) -> Node | None:
+        if path.startswith(self.git + "/"):
+            return None
         if path in self.standing or path in SYSTEM or path in ("/etc", "/tmp", "/var", "/var/tmp"):
             return DIRECTORY
         if path in NOISE and path not in self.named:
@@ -94,6 +103,12 @@ class Territory:
         if kind == "file" and (path in self._uncertain or self._covered(path)) and not self._seen(path):
             self.touched.add(path)
         return None
+
+    def _names_known(self, place: str) -> bool:
+        """Inside of the repository what a commit does not say is taken as not there; outside nothing is."""
+        names = self.world.listing(place)
+        inside = paths.relative(place, self.world.root) is not None
+        return isinstance(names, Names) and (names.complete or inside)
 
     def _covered(self, path: str) -> bool:
         return any(a.rstrip("/") + "/" in self._uncertain for a in (path, *paths.ancestors(path)))
@@ -115,6 +130,27 @@ class Territory:
             return DIRECTORY
         self.touched.add(path)
         return None
+
+
+class Nothing:
+    """Only the two output streams, going nowhere."""
+
+    def find(self, path: str) -> Node | None:
+        """The streams."""
+        return Node(stat.S_IFREG | 0o666, stream=True) if path in ("/out", "/err") else None
+
+    def listed(self, path: str, pid: int) -> None:
+        """Nothing to list."""
+
+    def written(self, path: str, data: bytes) -> None:
+        """Nobody reads it."""
+
+
+def _process_name(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/comm").read_text().strip()
+    except OSError:
+        return "?"
 
 
 def program_paths(words: Iterable[str], cwd: str, home: str | None) -> frozenset[str]:

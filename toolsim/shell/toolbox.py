@@ -12,6 +12,7 @@ import re
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -115,17 +116,20 @@ def _fill(root: Path, programs: dict[str, Path]) -> None:
     locale = Path("/usr/lib/locale/C.utf8")
     if locale.is_dir():
         shutil.copytree(locale, root / "usr/lib/locale/C.utf8")
-    for name in ("ask", "ask-as", "start", "environment"):
+    for name in ("ask", "ask-as", "start-sh", "environment"):
         _script(SCRIPTS / "common" / name, tools / name)
     for userland in ("gnu", "bsd"):
         _bin(root / "bins" / userland, userland, programs, real)
 
 
-def _libraries(programs: object) -> set[Path]:
+def _libraries(programs: Iterable[Path]) -> set[Path]:
     """The shared libraries of the programs, by the names that the loader asks for."""
     found: set[Path] = set()
     listed = subprocess.run(
-        ["ldd", *(str(p) for p in programs)], capture_output=True, text=True, check=False  # type: ignore[attr-defined]
+        ["ldd", *(str(p) for p in programs)],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     for match in re.finditer(r"(?:=> )?(/\S+) \(0x", listed.stdout):
         found.add(Path(match.group(1)))
@@ -161,7 +165,7 @@ def _bin(directory: Path, userland: str, programs: dict[str, Path], real: Path) 
             (directory / name).hardlink_to(real / name)
     scripts = {p.name: p for place in ("common", userland) for p in sorted((SCRIPTS / place).iterdir())}
     for name, script in scripts.items():
-        if name in ("ask", "ask-as", "start", "environment"):
+        if name in ("ask", "ask-as", "start-sh", "environment"):
             continue
         (directory / name).unlink(missing_ok=True)
         _script(script, directory / name)

@@ -1,0 +1,122 @@
+"""A small process that starts sandboxes: it stands in name spaces of its own and makes no threads.
+
+Run as a script (`python -I -S mounter.py SOCKET`); imports nothing of this package. Over the socket it takes
+`{"id", "plan"}` (the path of a JSON plan: scratch, mounts, argv, stdin) and `{"id", "kill": true}`; it sends the FUSE
+descriptor of a started sandbox, then `{"id", "error"}` if it could not be mounted, and in the end `{"id", "code"}`.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import select
+import signal
+import socket
+import sys
+
+_NEW_USER, _NEW_MOUNT, _NEW_UTS, _NEW_IPC, _NEW_NET = 0x10000000, 0x00020000, 0x04000000, 0x08000000, 0x40000000
+_PRIVATE = 0x4000 | 0x40000  # MS_REC | MS_PRIVATE
+_FUSE = "fd={},rootmode=40000,user_id=0,group_id=0"
+_LIBC = ctypes.CDLL(None, use_errno=True)
+
+
+def _checked(result: int, what: str) -> None:
+    if result != 0:
+        raise OSError(ctypes.get_errno(), f"{what}: {os.strerror(ctypes.get_errno())}")
+
+
+def _mount(source: str, target: str, kind: str, flags: int, data: str) -> None:
+    code = _LIBC.mount(
+        source.encode(), os.fsencode(target), kind.encode(), ctypes.c_ulong(flags), os.fsencode(data) if data else None
+    )
+    _checked(code, f"mount {kind} on {os.path.basename(target)}")  # noqa: PTH119 - the scratch path is no news
+
+
+def enter() -> None:
+    """Become root of new name spaces: no network, another host name, mounts of our own."""
+    uid, gid = os.geteuid(), os.getegid()
+    _checked(_LIBC.unshare(_NEW_USER | _NEW_MOUNT | _NEW_UTS | _NEW_IPC | _NEW_NET), "unshare")
+    for name, text in (("setgroups", "deny"), ("uid_map", f"0 {uid} 1"), ("gid_map", f"0 {gid} 1")):
+        with open(f"/proc/self/{name}", "w") as stream:  # noqa: PTH123
+            stream.write(text)
+    _mount("none", "/", "none", _PRIVATE, "")
+    socket.sethostname("localhost")
+
+
+def start(path: str, number: int, link: socket.socket) -> None:
+    """In a child: mount what the plan says, hand the FUSE descriptor over, and become its command."""
+    with open(path) as stream:  # noqa: PTH123
+        plan = json.load(stream)
+    os.chdir(plan["scratch"])
+    _checked(_LIBC.unshare(_NEW_MOUNT), "unshare")
+    fuse = os.open("/dev/fuse", os.O_RDWR | os.O_CLOEXEC)
+    _mount("view", "view", "fuse", 0, _FUSE.format(fuse))
+    socket.send_fds(link, [json.dumps({"id": number, "pid": os.getpid()}).encode()], [fuse])
+    os.close(fuse)
+    for target, options in plan["overlays"]:
+        _mount("overlay", target, "overlay", 0, options)
+    for descriptor, name in enumerate((plan["stdin"], "view/out", "view/err")):
+        os.dup2(os.open(name, os.O_WRONLY if descriptor else os.O_RDONLY), descriptor)
+    os.execvpe(plan["argv"][0], plan["argv"], {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"})
+
+
+def serve(link: socket.socket) -> None:
+    """Start and end sandboxes until the other side closes the socket."""
+    children: dict[int, int] = {}
+    wake_r, wake_w = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    signal.set_wakeup_fd(wake_w, warn_on_full_buffer=False)
+    while True:
+        readable, _, _ = select.select([link.fileno(), wake_r], [], [])
+        if wake_r in readable:
+            os.read(wake_r, 4096)
+            _reap(children, link)
+        if link.fileno() in readable:
+            message = link.recv(1 << 16)
+            if not message:
+                break
+            _obey(json.loads(message), children, link)
+    for pid in children:
+        os.kill(pid, signal.SIGKILL)
+
+
+def _obey(order: dict[str, object], children: dict[int, int], link: socket.socket) -> None:
+    number = int(str(order["id"]))
+    if "kill" in order:
+        for pid in [p for p, n in children.items() if n == number]:
+            os.kill(pid, signal.SIGKILL)
+        return
+    pid = os.fork()
+    if pid:
+        children[pid] = number
+        return
+    try:
+        signal.set_wakeup_fd(-1)
+        for number_of_signal in (signal.SIGCHLD, signal.SIGPIPE, signal.SIGXFSZ):  # Python ignores the latter two
+            signal.signal(number_of_signal, signal.SIG_DFL)
+        start(str(order["plan"]), number, link)
+    except OSError as error:
+        link.send(json.dumps({"id": number, "error": str(error)}).encode())
+    finally:
+        os._exit(90)
+
+
+def _reap(children: dict[int, int], link: socket.socket) -> None:
+    while children:
+        pid, status = os.waitpid(-1, os.WNOHANG)
+        if pid == 0:
+            return
+        number = children.pop(pid, None)
+        if number is not None:
+            link.send(json.dumps({"id": number, "code": os.waitstatus_to_exitcode(status)}).encode())
+
+
+if __name__ == "__main__":
+    with socket.socket(fileno=int(sys.argv[1])) as connection:
+        try:
+            enter()
+        except OSError as failure:
+            connection.send(json.dumps({"id": 0, "error": str(failure)}).encode())
+        else:
+            serve(connection)
