@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from toolsim import paths
 from toolsim.actions import (
@@ -28,7 +27,8 @@ from toolsim.actions import (
     Unknown,
     Write,
 )  # fmt: skip
-from toolsim.commands import classify, commands
+from toolsim.calldb import CallDatabase, arguments_text
+from toolsim.commands import classify, commands, leading
 from toolsim.connectors import Connector, Gate, Query, Sourced
 from toolsim.errors import ConnectorError
 from toolsim.evidence import Piece
@@ -36,9 +36,6 @@ from toolsim.recorded import Record
 from toolsim.trajectory import Message, Session, ToolCall
 from toolsim.window import call_text, middle_cut
 from toolsim.world import World
-
-if TYPE_CHECKING:
-    from toolsim.calldb import CallDatabase
 
 _MOST_FILES = 8
 _LONGEST_RESULT = 6_000
@@ -99,6 +96,11 @@ class Subject:
     def programs(self) -> tuple[tuple[str, ...], ...]:
         """The program runs that it is about."""
         return (self.argv,) if self.argv else commands(self.line)
+
+    @property
+    def main(self) -> tuple[str, ...]:
+        """The words of the program that matters most; empty for a tool call."""
+        return self.argv or leading(self.line)
 
     @property
     def query(self) -> Query:
@@ -169,7 +171,7 @@ def files(subject: Subject, world: World) -> Iterable[Piece]:
         ranked.setdefault(path, 0.85)
     for path in [p for name in named for p in _imported(name, world)]:
         ranked.setdefault(path, 0.6)
-    kind = classify(subject.programs[0]) if subject.programs else "other"
+    kind = classify(subject.main)
     if kind != "look":
         for path in sorted(world.overlay().changed, reverse=True):
             ranked.setdefault(path, 0.55)
@@ -191,13 +193,11 @@ def pairs(subject: Subject, world: World, sources: Sources) -> Iterable[Piece]:
     """The nearest recorded calls of other sessions, none later than the moment."""
     if sources.calls is None:
         return
-    text = " ".join(subject.argv) or subject.line or call_text(subject.call)
+    text = " ".join(subject.argv) or subject.line or arguments_text(subject.call)
     hits = sources.calls.search(
         text[:2_000], tool=subject.call.name, before=world.as_of, not_lineage=sources.session.lineage, limit=4
     )
-    for rank, hit in enumerate(hits):
-        pair = getattr(hit, "call", hit)
-        recorded = pair if hasattr(pair, "result") else hit
+    for rank, recorded in enumerate(hits):
         shown = f"{call_text(recorded.call, 1_000)}\n->\n{middle_cut(recorded.result.content, _LONGEST_RESULT)}"
         title = "how the same tool answered a similar call in another session"
         yield Piece(

@@ -8,21 +8,21 @@ world, and nothing that fails becomes text.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
 from toolsim import claims, lookup
 from toolsim.actions import Fact, Mutation
-from toolsim.commands import CommandClass, classify, writes_on_failure
-from toolsim.errors import BudgetExceeded, ModelError, SimulationFailed
+from toolsim.commands import classify, writes_on_failure
+from toolsim.errors import BudgetExceeded, CallDatabaseError, ModelError, SimulationFailed
 from toolsim.evidence import BUDGET, SMALL_BUDGET, Evidence, choose, tokens
 from toolsim.forms import FileChange, FormName, ProgramReply, Reply, Span, read_reply, schema
 from toolsim.gather import Sources, Subject, gather
 from toolsim.modeltypes import Model, ModelReply, ModelRequest, Usage
 from toolsim.prompting import render
 from toolsim.seeds import derive_seed
-from toolsim.trajectory import JsonObject, Message, ToolDefinition, canonical_json, content_hash
+from toolsim.trajectory import JsonObject, Message, canonical_json, content_hash
 from toolsim.window import call_text, window
 from toolsim.world import World
 
@@ -136,6 +136,8 @@ async def write(asked: Asked, world: World, history: Sequence[Message], pen: Pen
         raise
     except ModelError as error:
         raise SimulationFailed("simulated", f"{type(error).__name__}: {error}") from error
+    except CallDatabaseError as error:
+        raise SimulationFailed("calls", str(error)) from error
     record |= {"form": asked.form, "prompt": request.prompt_hash, "model": reply.model, "seed": request.seed}
     return Written(value, record, named, spent.usage, spent.cost, spent.seconds, spent.calls)
 
@@ -220,14 +222,10 @@ def _variables(asked: Asked, world: World, history: Sequence[Message], evidence:
         "now": None if world.now is None else datetime.fromtimestamp(world.now, UTC).strftime("%Y-%m-%d %H:%M:%S UTC"),
         "cwd": subject.cwd,
         "processes": [process.command for process in world.processes.values() if not process.ended],
-        "command_class": _class(subject),
+        "command_class": classify(subject.main),
         "subject": describe(subject),
         "form": asked.form,
     }
-
-
-def _class(subject: Subject) -> CommandClass:
-    return classify(subject.programs[0]) if subject.programs else "other"
 
 
 def describe(subject: Subject) -> str:
@@ -255,11 +253,3 @@ def _longest(asked: Asked, history: Sequence[Message], pen: Pen) -> int:
     known = max(sizes, default=_LEAST_REPLY)
     most = _MOST_REPLY if pen.model.context is None else min(_MOST_REPLY, pen.model.context // 4)
     return max(_LEAST_REPLY, min(most, 2 * known))
-
-
-def with_seed(asked: Asked, role: str) -> Asked:
-    """The same question in another role: its seed differs."""
-    return replace(asked, role=role)
-
-
-TOOLS: tuple[ToolDefinition, ...] = lookup.TOOLS

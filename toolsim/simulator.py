@@ -12,7 +12,7 @@ import random
 import time
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from toolsim import program, simulated
 from toolsim.actions import (
@@ -31,6 +31,7 @@ from toolsim.actions import (
     Unknown,
 )  # fmt: skip
 from toolsim.answerers import Approval, Delegated, Delegator, decide
+from toolsim.calldb import CallDatabase
 from toolsim.connectors import Connector, Gate, Query, Sourced
 from toolsim.errors import ModelError, ShellError, SimulationFailed
 from toolsim.evidence import describe
@@ -46,9 +47,6 @@ from toolsim.shell.base import ProgramResult, ProgramRun, Shell, ShellCommand
 from toolsim.simulated import Place
 from toolsim.trajectory import JsonObject, Message, Reference, Session, ToolCall, ToolResult
 from toolsim.world import World
-
-if TYPE_CHECKING:
-    from toolsim.calldb import CallDatabase
 
 RUNGS = ("recorded", "computed", "connector", "simulated")
 AFFORDANCES = ("rollout", "repo", "calls", "connectors")
