@@ -126,8 +126,8 @@ class Files:
     def files_under(self, key: str) -> tuple[str, ...] | Unseen:
         """All known files below a directory (or the file itself), sorted.
 
-        `Unseen` where a tree above, at or below may have changed in an unknown way. Untracked files that nobody
-        showed are not among them.
+        `Unseen` where a tree above, at or below may have changed in an unknown way, and where the directory is
+        neither the commit's nor made by the session. Untracked files that nobody showed are not among them.
         """
         kind = self.kind(key)
         if kind == "unknown" or self._blurred_below(key):
@@ -137,6 +137,9 @@ class Files:
         tree = self._tree(key)
         if tree is not None and tree.state == "unknown":
             return Unseen(tree.reason)
+        rel = paths.relative(key, self.root)
+        if tree is None and (self.snapshot is None or rel is None or self.snapshot.kind(rel) != "dir"):
+            return Unseen("nothing listed the directory")
         below = key.rstrip("/") + "/"
         found = {p for p in self.marks if p.startswith(below) and self.kind(p) == "file"}
         tracked = self.tracked_below(key)

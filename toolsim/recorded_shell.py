@@ -51,7 +51,7 @@ def effects(run: RecordedRun, world: World) -> tuple[Mutation, ...]:
     if shellparse.is_read_only(run.command):
         return ()
     line = shellparse.parse(run.command)
-    cwd = world.key(run.cwd)
+    cwd, trial = world.key(run.cwd), world.fork()
     found: list[Mutation] = []
     written = dict(_documents(run.command, cwd))
     loops = bool(line.keywords & {"for", "while", "function"}) or not line.ok
@@ -60,8 +60,12 @@ def effects(run: RecordedRun, world: World) -> tuple[Mutation, ...]:
         if inner.name in ("cd", "pushd") and inner.arguments:
             cwd = _resolve(inner.arguments[-1], cwd, world)
             continue
-        found.extend(_invocation(inner, cwd, run, world, loops=loops))
-        found.extend(_redirected(invocation, cwd, world, written))
+        for mutation in (
+            *_invocation(inner, cwd, run, trial, loops=loops),
+            *_redirected(invocation, cwd, trial, written),
+        ):
+            found.append(mutation)
+            trial.apply(mutation)
     found.extend(PutFile(path, body.encode()) for path, body in written.items())
     found.append(Fact(f"ran: {run.command[:120]}", run.token))
     return tuple(_uncertain(m) for m in found) if run.failed else tuple(found)

@@ -97,7 +97,7 @@ def test_without_a_snapshot_everything_is_unknown_until_shown(snapshot_of):
     assert isinstance(world.read("a.py"), Unseen)
     world.apply(Seen("a.py", "x\n", whole=True))
     assert world.read("a.py") == b"x\n"
-    assert isinstance(world.files_under("."), tuple)
+    assert isinstance(world.files_under("."), Unseen)
     assert world.kind("b.py") == "unknown"
 
 
