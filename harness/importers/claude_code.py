@@ -32,11 +32,11 @@ class ClaudeCode:
         records = head_records(head)
         if records:
             return any(map(_is_claude, records)) and not any("parts" in as_object(r.get("message")) for r in records)
-        keys = key_paths(head, depth=1)
+        keys = key_paths(head, depth=2)
         return (
             bool(_CUT_HEAD.search(head))
             and {"sessionId", "snapshot", "summary"} & keys != set()
-            and "parts" not in keys
+            and "message.parts" not in keys
         )
 
     def read(self, path: Path) -> Iterator[Trajectory | Skipped]:
@@ -50,14 +50,16 @@ class ClaudeCode:
                 records.append(record)
         streams = _split(records, path)
         parent_prompts: dict[str, str] = {}
+        found = False
         for stream in streams:
             trajectory = build(stream, path, skips, parent_prompts)
             if trajectory is None:
                 continue
+            found = True
             if stream.agent is None:
                 parent_prompts = _prompts(trajectory)
             yield trajectory
-        if not streams and not any(True for _ in skips):
+        if not found:
             skips.add("file", "no message in it")
         yield from skips
 

@@ -122,7 +122,7 @@ def read_records(path: Path) -> Iterator[Record | Skipped]:
             data = data.removeprefix(_BOM)
         if not data.strip():
             continue
-        for value in _values_of(data):
+        for value in values_of(data):
             if isinstance(value, dict):
                 yield Record(number, value)
             elif isinstance(value, Damaged):
@@ -170,7 +170,7 @@ def parse_json(data: bytes | str) -> Any:
     return _without_surrogates(value) if "\\ud" in text or "\\uD" in text else value
 
 
-def _values_of(data: bytes) -> list[Any]:
+def values_of(data: bytes) -> list[Any]:
     """The value of a line, or those of a line that another one was appended to; what is damaged as `Damaged`."""
     try:
         return [parse_json(data)]
