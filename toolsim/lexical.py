@@ -1,0 +1,338 @@
+"""The lexical index of the pair database: which pairs share words with a text, within filters (tantivy).
+
+A directory that can be thrown away at any time: whatever does not agree with the database is made anew. Only word
+lists stand in it, no readable pair.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import re
+import shutil
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TypeAlias
+
+import tantivy
+
+from toolsim.callschema import State
+from toolsim.errors import CallDatabaseError
+
+FORM = 1
+_HEAP = 128_000_000
+_QUERY_TERMS = 48
+_RESPONSE_HEAD = 4_000
+_RESPONSE_TAIL = 1_000
+_RESPONSE_WEIGHT = 0.3
+_LOOK = 128
+_STATE = "state.json"
+_PLAIN = "plain"
+_PIECES = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+|[^\W\d_]+")
+_WORDS = re.compile(r"[^\W_](?:[\w.:/@+=%~-]*\w)?|--?[A-Za-z](?:[\w-]*\w)?|\w+")
+_SEPARATED = re.compile(r"[^\W_]+")
+_LONGEST = 80
+
+_Hit: TypeAlias = tuple[float, tantivy.DocAddress]
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """What the index knows of a pair: `seq` is its number in the database, `key` its identity."""
+
+    seq: int
+    key: bytes
+    tool: str
+    repo: str | None
+    lineage: str
+    at: float | None
+    arguments: str
+    response: str
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """What a hit must fulfil; see `CallDatabase.search`."""
+
+    tool: str | None = None
+    repo: str | None = None
+    before: float | None = None
+    not_lineage: str | None = None
+    undated: bool = False
+
+
+def terms(text: str) -> list[str]:
+    """The words of a command, path or code: each run without white space or quotes as a whole (a path, a flag, a test
+    id) and, if it has several, its parts split at punctuation and at changes of case. All in lower case.
+    """
+    found: list[str] = []
+    for match in _WORDS.finditer(text):
+        word = match.group()
+        whole = word.lower()
+        if len(whole) <= _LONGEST:
+            found.append(whole)
+        pieces = [part for part in _SEPARATED.findall(word) if len(part) <= _LONGEST]
+        found.extend(part.lower() for part in pieces if part.lower() != whole)
+        for part in pieces:
+            humps = _PIECES.findall(part)
+            if len(humps) > 1:
+                found.extend(hump.lower() for hump in humps)
+    return found
+
+
+class LexicalIndex:
+    """The index in one directory. Not safe for threads; several processes may use and update it."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self._index: tantivy.Index | None = None
+        self._state: State | None = None
+
+    def close(self) -> None:
+        """Let go of the files."""
+        self._index = None
+        self._state = None
+
+    @staticmethod
+    def remove(directory: Path) -> None:
+        """Delete the index, if there is one."""
+        if directory.exists():
+            shutil.rmtree(directory)
+
+    def update(self, wanted: State, documents: Callable[[int], Iterable[Document]]) -> None:
+        """Make the index agree with the database; `documents(n)` gives its pairs with numbers above `n`.
+
+        Raises:
+            CallDatabaseError: the directory cannot be written.
+        """
+        if self._index is not None and self._state == wanted:
+            return
+        try:
+            with _locked(self.directory):
+                self._update(wanted, documents)
+        except (OSError, ValueError) as error:  # tantivy raises ValueError for everything
+            raise CallDatabaseError(f"the index {self.directory} cannot be used: {error}") from error
+
+    def search(self, text: str, filters: Filters, limit: int, *, responses: bool) -> list[tuple[int, float]]:
+        """(number, score) of the best pairs; equal scores in order of the pair's identity, whatever the index's layout.
+
+        `update` comes first.
+        """
+        if self._index is None:
+            raise CallDatabaseError(f"the index {self.directory} is not open")
+        searcher = self._index.searcher()
+        query = self._query(text, filters, responses=responses)
+        if query is None or searcher.num_docs == 0:
+            return []
+        hits = searcher.search(query, limit=max(_LOOK, 4 * limit), count=False).hits
+        last = hits[min(limit, len(hits)) - 1][0] if hits else 0.0
+        best = [hit for hit in hits if hit[0] > last]
+        if len(hits) == max(_LOOK, 4 * limit) and hits[-1][0] == last:
+            tied = self._tied(searcher, query, filters, hits, last, limit)
+        else:
+            tied = [hit for hit in hits if hit[0] == last]
+        return _ranked(searcher, best + tied)[:limit]
+
+    def _tied(
+        self,
+        searcher: tantivy.Searcher,
+        query: tantivy.Query,
+        filters: Filters,
+        hits: list[_Hit],
+        last: float,
+        limit: int,
+    ) -> list[_Hit]:
+        """The first of all pairs that score exactly `last`, when there are more than were looked at.
+
+        Most of them ask the same words; so the different texts among them are found first, then the pairs of these in
+        order of identity.
+        """
+        schema = self._schema()
+        texts: set[int] = set()
+        while True:
+            new = set(_values(searcher, "text", [hit for hit in hits if hit[0] == last])) - texts
+            texts |= new
+            if not new or hits[-1][0] < last:
+                break
+            others = tantivy.Query.term_set_query(schema, "text", sorted(texts))
+            rest = tantivy.Query.boolean_query([(tantivy.Occur.Must, query), (tantivy.Occur.MustNot, others)])
+            hits = searcher.search(rest, limit=max(_LOOK, 4 * limit), count=False).hits
+            if not hits:
+                break
+        same = tantivy.Query.term_set_query(schema, "text", sorted(texts))
+        both = tantivy.Query.boolean_query([(tantivy.Occur.Must, same), *_conditions(schema, filters)])
+        first = searcher.search(both, limit=limit, count=False, order_by_field="tie", order=tantivy.Order.Asc).hits
+        return [(last, address) for _, address in first]
+
+    def _schema(self) -> tantivy.Schema:
+        if self._index is None:
+            raise CallDatabaseError(f"the index {self.directory} is not open")
+        return self._index.schema
+
+    def _query(self, text: str, filters: Filters, *, responses: bool) -> tantivy.Query | None:
+        index = self._index
+        words = list(dict.fromkeys(terms(text)))[:_QUERY_TERMS]
+        if index is None or not words:
+            return None
+        schema = index.schema
+        wanted = [(tantivy.Occur.Should, tantivy.Query.term_query(schema, "arguments", w, "freq")) for w in words]
+        if responses:
+            for word in list(dict.fromkeys(_plain_words().analyze(text)))[:_QUERY_TERMS]:
+                found = tantivy.Query.term_query(schema, "response", word, "freq")
+                wanted.append((tantivy.Occur.Should, tantivy.Query.boost_query(found, _RESPONSE_WEIGHT)))
+        conditions = _conditions(schema, filters)
+        if not conditions:
+            return tantivy.Query.boolean_query(wanted)
+        return tantivy.Query.boolean_query([(tantivy.Occur.Must, tantivy.Query.boolean_query(wanted)), *conditions])
+
+    def _update(self, wanted: State, documents: Callable[[int], Iterable[Document]]) -> None:
+        held = _read_state(self.directory)
+        if held is not None and (held.id, held.purges) == (wanted.id, wanted.purges) and held.last <= wanted.last:
+            index = _open(self.directory)
+            if index is not None and index.searcher().num_docs == held.count:
+                added = _write(index, documents(held.last)) if held.last < wanted.last else 0
+                if held.count + added == wanted.count:
+                    self._settle(index, wanted)
+                    return
+        self._settle(self._rebuild(documents), wanted)
+
+    def _rebuild(self, documents: Callable[[int], Iterable[Document]]) -> tantivy.Index:
+        self.directory.parent.mkdir(parents=True, exist_ok=True)
+        scratch = Path(tempfile.mkdtemp(dir=self.directory.parent, prefix=f".{self.directory.name}-"))
+        try:
+            _write(tantivy.Index(_new_schema(), path=str(scratch)), documents(0))
+            self.remove(self.directory)
+            scratch.rename(self.directory)
+        finally:
+            shutil.rmtree(scratch, ignore_errors=True)
+        index = _open(self.directory)
+        if index is None:
+            raise CallDatabaseError(f"the index {self.directory} cannot be read back")
+        return index
+
+    def _settle(self, index: tantivy.Index, state: State) -> None:
+        if _read_state(self.directory) != state:
+            made = self.directory / f"{_STATE}.new"
+            made.write_text(json.dumps({"form": FORM, **asdict(state)}), "utf-8")
+            made.replace(self.directory / _STATE)
+        index.reload()
+        self._index, self._state = index, state
+
+
+def _ranked(searcher: tantivy.Searcher, hits: list[_Hit]) -> list[tuple[int, float]]:
+    scored = zip(hits, _values(searcher, "tie", hits), _values(searcher, "seq", hits), strict=True)
+    ranked = sorted((-score, tie, number) for (score, _), tie, number in scored)
+    return [(number, -negative) for negative, _, number in ranked]
+
+
+def _values(searcher: tantivy.Searcher, name: str, hits: list[_Hit]) -> list[int]:
+    found = searcher.fast_field_values(name, [address for _, address in hits])
+    return [int(value) for value in found if value is not None]
+
+
+def _new_schema() -> tantivy.Schema:
+    builder = tantivy.SchemaBuilder()
+    builder.add_unsigned_field("seq", fast=True)
+    builder.add_unsigned_field("tie", fast=True)
+    builder.add_unsigned_field("text", indexed=True, fast=True)
+    builder.add_float_field("at", indexed=True, fast=True)
+    for name in ("tool", "repo", "lineage"):
+        builder.add_text_field(name, tokenizer_name="raw", index_option="basic")
+    builder.add_text_field("arguments", tokenizer_name="whitespace", index_option="freq")
+    builder.add_text_field("response", tokenizer_name=_PLAIN, index_option="freq")
+    return builder.build()
+
+
+def _plain_words() -> tantivy.TextAnalyzer:
+    """Words of a result: runs of letters and digits in lower case (no splitting, for speed)."""
+    words = tantivy.TextAnalyzerBuilder(tantivy.Tokenizer.regex(r"[\p{L}\p{N}]+"))
+    return words.filter(tantivy.Filter.remove_long(_LONGEST)).filter(tantivy.Filter.lowercase()).build()
+
+
+def _write(index: tantivy.Index, documents: Iterable[Document]) -> int:
+    added = 0
+    index.register_tokenizer(_PLAIN, _plain_words())
+    writer = index.writer(_HEAP, 1)
+    for each in documents:
+        words = " ".join(terms(each.arguments))
+        document = tantivy.Document(
+            tool=each.tool, lineage=each.lineage, arguments=words, response=_excerpt(each.response),
+        )  # fmt: skip
+        document.add_unsigned("seq", each.seq)
+        document.add_unsigned("tie", int.from_bytes(each.key[:8], "big"))
+        document.add_unsigned("text", int.from_bytes(hashlib.sha256(words.encode()).digest()[:8], "big"))
+        if each.repo is not None:
+            document.add_text("repo", each.repo)
+        if each.at is not None:
+            document.add_float("at", each.at)
+        writer.add_document(document)
+        added += 1
+    writer.commit()
+    writer.wait_merging_threads()
+    index.reload()
+    return added
+
+
+def _excerpt(text: str) -> str:
+    if len(text) <= _RESPONSE_HEAD + _RESPONSE_TAIL:
+        return text
+    return f"{text[:_RESPONSE_HEAD]} {text[-_RESPONSE_TAIL:]}"
+
+
+def _conditions(schema: tantivy.Schema, filters: Filters) -> list[tuple[tantivy.Occur, tantivy.Query]]:
+    found: list[tuple[tantivy.Occur, tantivy.Query]] = []
+    for name, value in (("tool", filters.tool), ("repo", filters.repo)):
+        if value is not None:
+            found.append((tantivy.Occur.Must, _unscored(tantivy.Query.term_query(schema, name, value, "basic"))))
+    if filters.not_lineage is not None:
+        own = tantivy.Query.term_query(schema, "lineage", filters.not_lineage, "basic")
+        found.append((tantivy.Occur.MustNot, own))
+    if filters.before is not None:
+        earlier = tantivy.Query.range_query(
+            schema, "at", tantivy.FieldType.Float, None, float(filters.before), include_upper=False
+        )
+        if filters.undated:
+            dated = tantivy.Query.exists_query("at")
+            undated = tantivy.Query.boolean_query(
+                [(tantivy.Occur.Must, tantivy.Query.all_query()), (tantivy.Occur.MustNot, dated)]
+            )
+            earlier = tantivy.Query.boolean_query([(tantivy.Occur.Should, earlier), (tantivy.Occur.Should, undated)])
+        found.append((tantivy.Occur.Must, _unscored(earlier)))
+    return found
+
+
+def _unscored(query: tantivy.Query) -> tantivy.Query:
+    return tantivy.Query.const_score_query(query, 0.0)
+
+
+def _open(directory: Path) -> tantivy.Index | None:
+    try:
+        index = tantivy.Index.open(str(directory))
+        index.config_reader(reload_policy="manual")
+        index.reload()
+    except (ValueError, OSError):
+        return None
+    return index
+
+
+def _read_state(directory: Path) -> State | None:
+    try:
+        held = json.loads((directory / _STATE).read_text("utf-8"))
+        if held.pop("form") != FORM:
+            return None
+        return State(**held)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+
+
+@contextmanager
+def _locked(directory: Path) -> Iterator[None]:
+    """One process at a time makes or extends the index."""
+    directory.parent.mkdir(parents=True, exist_ok=True)
+    with directory.with_name(directory.name + ".lock").open("a") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
