@@ -17,6 +17,7 @@ from harness.ledger import ModelStep, Spent
 from harness.protocols import TextProtocol, ends_turn, protocol_of
 from toolsim.errors import ModelUnavailable, OutputInvalid
 from toolsim.modeltypes import Model, ModelReply, ModelRequest
+from toolsim.pricing import family_of
 from toolsim.prompting import render
 from toolsim.seeds import derive_seed
 from toolsim.trajectory import Item, JsonObject, Message, Session, ToolCall, ToolDefinition, canonical_json
@@ -31,6 +32,7 @@ Policy: TypeAlias = Literal["auto", "native", "schema"]
 REPEAT_LIMIT = 5
 REPLY_TOKENS = 2_048
 _REQUERIES = 3
+_MAKERS = {"claude-code": "claude"}
 _SMALL_WINDOW = 65_536
 
 
@@ -102,7 +104,7 @@ class ModelCandidate:
     def _opened(self, view: Sequence[Message]) -> tuple[Conversation, IdForm, TextProtocol | None]:
         if self._prefix is None or self._prefix[0] is not view:
             protocol = protocol_of(self.session, view)
-            form = id_form(view, self.model.family)
+            form = id_form(view, family_of(self.session.model or _MAKERS.get(self.session.agent) or self.model.name))
             self._prefix = view, self._conversation(view, protocol), form, protocol
         return self._prefix[1:]
 

@@ -107,7 +107,7 @@ def protocol_of(session: Session, view: Sequence[Message]) -> TextProtocol | Non
     """The text form that a session uses; `None` for native tool calls.
 
     Told by its own actions (a call whose text stands in the message that made it); before the first of them by the
-    instructions of the two products that have such forms.
+    system prompt of the two products that have such forms.
     """
     for message in reversed(view):
         for call in message.calls:
@@ -116,7 +116,7 @@ def protocol_of(session: Session, view: Sequence[Message]) -> TextProtocol | Non
             return _form_around(call.raw.strip(), message.text, session.agent)
     if session.agent not in {"mini-swe-agent", "swe-agent"} or session.tools:
         return None
-    instructions = "\n".join([session.system_prompt or "", *(m.text for m in view)])
+    instructions = "\n".join([session.system_prompt or "", *(m.text for m in view if m.role == "system")])
     if "<function=" in instructions:
         return FunctionTag()
     if session.agent == "mini-swe-agent":

@@ -43,15 +43,19 @@ class Server:
         self.settings = settings
         self.base_url: str | None = None
 
-    async def start(self) -> str:
-        """Load the weights, unless another opening has, and return the base URL (`…/v1`).
+    def launch(self) -> str:
+        """Load the weights, unless another opening has, and return the base URL (`…/v1`). Blocks for seconds.
 
         Raises:
             ModelUnavailable: the package or the weights are missing or broken.
         """
         if self.base_url is None:
-            self.base_url = await asyncio.to_thread(_SERVERS.acquire, self.settings)
+            self.base_url = _SERVERS.acquire(self.settings)
         return self.base_url
+
+    async def start(self) -> str:
+        """`launch` in a thread."""
+        return await asyncio.to_thread(self.launch)
 
     def close(self) -> None:
         """Let go of the server. Closing twice, or before a start, does nothing."""

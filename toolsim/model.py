@@ -107,10 +107,8 @@ class Endpoint:
                     response = await client.post(
                         url, cast_to=httpx2.Response, body=body, options={"max_retries": retries}
                     )
-            except openai.APITimeoutError:
-                raise EndpointError(f"{self.name} did not answer within {self._settings.timeout:g} s") from None
             except openai.APIConnectionError as error:
-                raise EndpointError(f"cannot reach {self.name}: {_cause(error)}") from None
+                raise EndpointError(self._connection_failure(error)) from None
             except openai.APIStatusError as error:
                 first_contact, self._reached = not self._reached, True
                 if first_contact and _worth_retrying(error.status_code) and retries < self._settings.retries:
@@ -118,6 +116,12 @@ class Endpoint:
                 raise self._status_error(error, retries) from None
             self._reached = True
             return response.content, 1 + int(response.request.headers.get("x-stainless-retry-count", 0))
+
+    def _connection_failure(self, error: openai.APIConnectionError) -> str:
+        # the aiohttp transport reports a refused connection as a connect timeout
+        if isinstance(error, openai.APITimeoutError) and not isinstance(error.__cause__, httpx2.ConnectTimeout):
+            return f"{self.name} did not answer within {self._settings.timeout:g} s"
+        return f"cannot reach {self.name}: {_cause(error)}"
 
     def _status_error(self, error: openai.APIStatusError, retries: int) -> ModelError:
         said = excerpt(error.response.content)
@@ -177,7 +181,7 @@ class OpenAIModel:
         return replace(reply, seconds=time.perf_counter() - started)
 
     async def count_tokens(self, messages: Sequence[JsonObject], tools: Sequence[ToolDefinition] = ()) -> int:
-        """An estimate on the high side. The first count also asks the endpoint for the window, if it is not known."""
+        """An estimate (`tokens.estimate`). The first count also asks the endpoint for the window, if it is not known."""
         if self.context is None and self.endpoint.local and not self._asked_for_context:
             self._asked_for_context = True
             self.context = await self._window()
@@ -314,6 +318,8 @@ def open_model(
         return EmbeddedModel(server, api=api, settings=settings or _local_settings(slots), budget=budget)
     named = _SPEC.fullmatch(spec)
     name, base_url = (named["name"], named["url"].rstrip("/")) if named else (spec, None)
+    if base_url is not None and "@" in urlsplit(base_url).netloc:
+        raise ModelUnavailable(f"the endpoint of {name} may hold no credentials: put the key into OPENAI_API_KEY")
     key = os.environ.get("OPENAI_API_KEY") or None
     if base_url is None and key is None:
         raise ModelUnavailable(
@@ -368,8 +374,7 @@ def _cause(error: BaseException) -> str:
 
 def _shown_url(url: str) -> str:
     parts = urlsplit(url)
-    host = parts.netloc.rsplit("@", 1)[-1]
-    return urlunsplit((parts.scheme, host, parts.path.rstrip("/"), "", ""))
+    return urlunsplit((parts.scheme, parts.netloc, parts.path.rstrip("/"), "", ""))
 
 
 def _root(base_url: str) -> str:

@@ -109,7 +109,7 @@ class Model(Protocol):
         """
 
     async def count_tokens(self, messages: Sequence[JsonObject], tools: Sequence[ToolDefinition] = ()) -> int:
-        """Prompt tokens of a conversation; exact where `counts_exactly`, else an estimate on the high side."""
+        """Prompt tokens of a conversation; exact where `counts_exactly`, else an estimate."""
 
     async def close(self) -> None:
         """Free connections and servers; the model may not be used afterwards."""
