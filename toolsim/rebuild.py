@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from repos.snapshot import Snapshot
 
-from toolsim import recorded_shell
+from toolsim import patching, paths, perform, recorded_shell
 from toolsim.actions import (
     Action,
     Blur,
@@ -30,6 +30,7 @@ from toolsim.actions import (
     MovePath,
     Mutation,
     Patch,
+    Problem,
     PutFile,
     Read,
     RemovePath,
@@ -191,7 +192,9 @@ def _decided(shown: Sequence[Mutation]) -> bool:
     return any(isinstance(mutation, _DECIDED) for mutation in shown)
 
 
-def edit_effects(action: Action, world: World, result: ToolResult) -> tuple[Mutation, ...]:
+def edit_effects(
+    action: Write | Edit | EditLines | Patch | Delete, world: World, result: ToolResult
+) -> tuple[Mutation, ...]:
     """What an edit that succeeded did: computed on known content, else the touched paths become unknown."""
     permissive = world.fork()
     permissive.profile = replace(world.profile, parameters={**world.profile.parameters, "must_read": False})
@@ -201,10 +204,29 @@ def edit_effects(action: Action, world: World, result: ToolResult) -> tuple[Muta
         return mutations or (PutFile(action.path, action.content.encode("utf-8", "replace")),)
     if isinstance(outcome, Changed) and not structured.get("userModified"):
         return mutations
-    path = getattr(action, "path", None)
-    if isinstance(path, str):
-        return (Blur(path, "an edit that cannot be followed", scope="content"),)
-    return (Blur(world.root + "/", "a patch that cannot be followed", scope="content"),)
+    if isinstance(action, Patch):
+        return _patch_effects(action, world)
+    return (Blur(action.path, "an edit that cannot be followed", scope="content"),)
+
+
+def _patch_effects(action: Patch, world: World) -> tuple[Mutation, ...]:
+    """The files of a patch one by one: what is added, removed or known is followed, the others become unknown."""
+    changes = patching.parse(action.text, action.form)
+    if isinstance(changes, Problem):
+        return (Blur(world.root + "/", "a patch that cannot be read", scope="content"),)
+    found: list[Mutation] = []
+    for change in changes:
+        path = paths.canonical(change.path, action.cwd)
+        known = world.read(path) if change.kind == "update" else b""
+        after = patching.apply_change(change, perform.decode(known)) if isinstance(known, bytes) else None
+        target = path if change.moved_to is None else paths.canonical(change.moved_to, action.cwd)
+        if change.kind == "delete" or target != path:
+            found.append(RemovePath(path))
+        if isinstance(after, str):
+            found.append(PutFile(target, perform.encode(after)))
+        elif change.kind == "update":
+            found.append(Blur(target, "a patch that cannot be followed", scope="content"))
+    return tuple(found)
 
 
 def rebuild(prefix: Prefix, scaffold: Scaffold, *, snapshot: Snapshot | None = None, root: str | None = None) -> World:

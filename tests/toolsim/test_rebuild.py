@@ -10,6 +10,7 @@ from toolsim.rebuild import rebuild, rebuild_measured, replay
 from toolsim.recorded_shell import RecordedRun, effects
 from toolsim.scaffolds.base import ScaffoldProfile
 from toolsim.scaffolds.claude_code import CLAUDE_CODE
+from toolsim.scaffolds.codex import CODEX
 from toolsim.trajectory import Message, Prefix, Session, ToolCall, ToolResult, Trajectory
 from toolsim.world import Absent, Unseen, World
 
@@ -202,6 +203,23 @@ def test_a_replay_answers_each_call_from_the_world_before_its_result(commit):
     found = list(replay(SESSION, record.items, CLAUDE_CODE, snapshot=commit, root="/repo"))
     assert [isinstance(r.answer, Unknown) for r in found] == [False, False, False, True]
     assert all(r.answer.content == r.recorded.content for r in found[:3])
+
+
+def test_a_recorded_patch_is_followed_file_by_file(commit):
+    text = (
+        "*** Begin Patch\n*** Update File: a.py\n@@\n-two\n+2\n*** Update File: /tmp/unseen.py\n@@\n-x\n+y\n"
+        "*** Add File: n.py\n+new\n*** End Patch"
+    )
+    call = ToolCall("p", "apply_patch", {}, raw=text)
+    items = (
+        Message("assistant", origin="agent", calls=(call,)),
+        Message("tool", origin="tool", result=ToolResult("p", "Success. Updated the following files:\nM a.py\n")),
+    )
+    session = Session("s", "codex", "test", "l", cwd="/repo")
+    world = rebuild(Prefix(session, items, 0), CODEX, snapshot=commit, root="/repo")
+    assert world.read("a.py") == b"one\n2\nthree\n"
+    assert world.read("n.py") == b"new\n"
+    assert isinstance(world.read("/tmp/unseen.py"), Unseen)
 
 
 def test_a_rebuilt_world_equals_the_fold_of_its_prefix_and_forks_share_nothing(commit):

@@ -20,7 +20,9 @@ from toolsim.actions import (
     Ask,
     Changed,
     Delegate,
+    EndProcess,
     Invalid,
+    MarkRead,
     Mutation,
     Note,
     Noted,
@@ -29,10 +31,10 @@ from toolsim.actions import (
     Patch,
     Poll,
     Problem,
-    PutFile,
     Reply,
     RunShell,
     ShellOutput,
+    StartProcess,
     Unknown,
 )  # fmt: skip
 from toolsim.scaffolds.base import Rendered, ScaffoldProfile
@@ -136,15 +138,18 @@ class CodexScaffold:
     def observe(
         self, call: ToolCall, action: Action, result: ToolResult, profile: ScaffoldProfile
     ) -> tuple[Mutation, ...]:
-        """Files that a patch added whole; other patches are performed on the world by whoever rebuilds it."""
-        changes = _recorded_changes(result)
-        if not isinstance(action, Patch) or changes is None:
+        """Patches that succeeded (whoever rebuilds the world applies them); processes that go on or have ended."""
+        if isinstance(action, Patch):
+            changes = _recorded_changes(result)
+            if changes is None and "Success. Updated the following files" not in result.content:
+                return ()
+            return tuple(MarkRead(paths.canonical(path, action.cwd)) for path in changes or (action.cwd,))
+        head = _CHUNK.match(result.content) if isinstance(action, RunShell | Poll) else None
+        if head is None:
             return ()
-        return tuple(
-            PutFile(paths.canonical(path, action.cwd), change["content"].encode("utf-8", "surrogateescape"))
-            for path, change in changes.items()
-            if change.get("type") == "add" and isinstance(change.get("content"), str)
-        )
+        if isinstance(action, RunShell):
+            return (StartProcess(head["session"], action.command),) if head["session"] else ()
+        return (EndProcess(action.handle),) if isinstance(action, Poll) and head["code"] else ()
 
     def raw(self, call: ToolCall, action: Action, result: ToolResult, profile: ScaffoldProfile) -> str | None:
         """The command's own output inside a recorded result; `None` where it was truncated."""

@@ -137,8 +137,8 @@ EDITED = Changed((Change("/a", BEFORE, AFTER),))
 
 def test_an_edit_is_confirmed_in_the_form_of_the_version():
     assert show(EDIT, EDITED, OLD).content == (
-        f"The file /a has been updated. {SNIPPET}     1→one\n     2→two\n     3→three\n     4→four\n     5→5\n     6→5b\n"
-        "     7→six\n     8→seven\n     9→eight\n    10→nine"
+        f"The file /a has been updated. {SNIPPET}     1→one\n     2→two\n     3→three\n     4→four\n     5→5\n"
+        "     6→5b\n     7→six\n     8→seven\n     9→eight\n    10→nine"
     )
     assert show(EDIT, EDITED).content == "The file /a has been updated successfully."
     assert show(EDIT, EDITED, NEW).content == f"The file /a has been updated successfully.{STATE_IS_CURRENT}"
@@ -260,8 +260,14 @@ def test_command_output_is_trimmed_and_failures_are_headed_by_the_exit_code():
 
 @pytest.mark.parametrize(
     ("command", "code", "expected"),
-    [("grep x f", 1, False), ("grep x f", 2, True), ("a && diff b c", 1, False), ("grep x f | wc", 1, True), ("x", 0, False)],
-)  # fmt: skip
+    [
+        ("grep x f", 1, False),
+        ("grep x f", 2, True),
+        ("a && diff b c", 1, False),
+        ("grep x f | wc", 1, True),
+        ("x", 0, False),
+    ],
+)
 def test_exit_code_one_of_a_search_is_an_answer(command, code, expected):
     assert failed(command, code) is expected
 
@@ -287,8 +293,10 @@ def test_records_show_whole_files_windows_and_pre_images():
     assert observe(EDIT, ToolResult("1", "<tool_use_error>no</tool_use_error>", is_error=True)) == ()
 
 
-@given(st.lists(st.text(st.characters(exclude_characters="\n\r\ufeff", codec="utf-8"), max_size=20), min_size=1, max_size=8),
-       st.sampled_from([OLD, MIDDLE, NEW]))  # fmt: skip
+LINE = st.text(st.characters(exclude_characters="\n\r\ufeff", codec="utf-8"), max_size=20)
+
+
+@given(st.lists(LINE, min_size=1, max_size=8), st.sampled_from([OLD, MIDDLE, NEW]))
 def test_raw_of_a_read_renders_to_the_record_again(lines, using):
     tool = call("Read", file_path="/a")
     text = "\n".join(lines)
