@@ -103,7 +103,10 @@ class _Batch:
             self.notice(row, "step", {"kind": "model" if isinstance(step, ModelStep) else "tool", "n": n})
 
         rollout = await self.build(row, prepared.scene, write)
-        end = await rollout.run(written)
+        try:
+            end = await rollout.run(written)
+        finally:
+            await rollout.close()
         return End(end.status, end.stage, end.reason, {**end.facts, **prepared.scene.facts})
 
 

@@ -6,9 +6,8 @@ import asyncio
 import functools
 import platform
 import time
-from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
@@ -18,7 +17,7 @@ from toolsim.seeds import derive_seed
 from toolsim.simulator import SimulatorSettings, ToolSimulator
 
 from harness.batch import Notice, Outcome, Prepared, run_batch
-from harness.candidate import Candidate, RecordedCandidate, fits, open_candidate
+from harness.candidate import fits, open_candidate
 from harness.config import RunConfig
 from harness.ledger import ModelStep, ToolStep
 from harness.resample import Limits, Rollout
@@ -29,8 +28,10 @@ from harness.store import Store
 from toolsim.connectors import Connector
 from toolsim.model import open_model
 from toolsim.modeltypes import Budget, Model
-from toolsim.prompting import hashes
+from toolsim.prompting import prompt_hashes
 from toolsim.shell.base import Shell
+from toolsim.shell.sandbox import SandboxShell
+from toolsim.shell.source import RepositorySource
 from toolsim.trajectory import JsonObject, content_hash, turns
 
 
@@ -46,16 +47,15 @@ class Plan:
 
 @dataclass(slots=True)
 class Parts:
-    """What the rollouts of a run share. `shell`, `calls` and the models may be absent: then a rung is."""
+    """What the rollouts of a run share. `shell_cache`, `calls` and the models may be absent: then a rung is."""
 
     store: Store
     calls: CallDatabase | None
     known: Sequence[KnownRepository]
     candidate: Model | None
     simulator: Model | None
-    shell: Shell | None
+    shell_cache: Path | None
     connectors: tuple[Connector, ...] = ()
-    cuts: dict[str, Cut] = field(default_factory=dict)
 
 
 def plan(store: Store, config: RunConfig, criteria: Criteria, inputs: JsonObject) -> Plan:
@@ -69,7 +69,7 @@ def plan(store: Store, config: RunConfig, criteria: Criteria, inputs: JsonObject
         "criteria": _plain(criteria),
         "inputs": inputs,
         "versions": {"deploysim": version("deploysim"), "python": platform.python_version()},
-        "prompts": hashes(),
+        "prompts": prompt_hashes("toolsim", "harness"),
     }
     run = content_hash([manifest["config"], manifest["criteria"]])[:12]
     fresh = store.begin_run(run, "resample", manifest, now=time.time())
@@ -85,8 +85,16 @@ def plan(store: Store, config: RunConfig, criteria: Criteria, inputs: JsonObject
             name = content_hash([run, session.id, cut.turn.index, cut.step, sample])[:20]
             rows.append(
                 RolloutRow(
-                    name, run, session.id, cut.turn.index, cut.step, sample,
-                    session.pool, session.lineage, session.repo, session.agent,
+                    name,
+                    run,
+                    session.id,
+                    cut.turn.index,
+                    cut.step,
+                    sample,
+                    session.pool,
+                    session.lineage,
+                    session.repo,
+                    session.agent,
                 )  # fmt: skip
             )
     store.add_rollouts(rows)
@@ -94,9 +102,7 @@ def plan(store: Store, config: RunConfig, criteria: Criteria, inputs: JsonObject
     return Plan(run, tuple(rows), tuple(left_out), not fresh)
 
 
-async def play(
-    plan: Plan, config: RunConfig, parts: Parts, *, concurrency: int, notice: Notice, cache: Path | None = None
-) -> Outcome:
+async def play(plan: Plan, config: RunConfig, parts: Parts, *, concurrency: int, notice: Notice) -> Outcome:
     """Play the rollouts of a plan that have not ended."""
     ended = {row.id for row, end in parts.store.rollouts(plan.run) if end is not None}
     prepare = functools.partial(_prepare, config, parts, asyncio.get_running_loop())
@@ -131,7 +137,9 @@ def _prepare(config: RunConfig, parts: Parts, loop: asyncio.AbstractEventLoop, r
     )
     if parts.candidate is None:
         return Prepared(scene)
-    fit = asyncio.run_coroutine_threadsafe(fits(parts.candidate, scene.view, scene.tools, scene.system_prompt), loop).result()
+    fit = asyncio.run_coroutine_threadsafe(
+        fits(parts.candidate, scene.view, scene.tools, scene.system_prompt), loop
+    ).result()
     return Prepared(scene) if isinstance(fit, int) else Prepared(None, fit)
 
 
@@ -139,11 +147,7 @@ async def _build(
     config: RunConfig, parts: Parts, row: RolloutRow, scene: Scene, write: Callable[[int, ModelStep | ToolStep], None]
 ) -> Rollout:
     seed = derive_seed(config.seed, row.run, row.session, row.turn, row.sample)
-    candidate: Candidate = (
-        RecordedCandidate(scene.reference.items)
-        if config.candidate == "recorded"
-        else open_candidate(parts.candidate, scene, config)
-    )
+    candidate = open_candidate(parts.candidate, scene, config)
     settings = SimulatorSettings(
         rungs=frozenset(config.rungs),
         affordances=frozenset(config.affordances),
@@ -156,8 +160,10 @@ async def _build(
         scaffold=scene.scaffold,
         profile=scene.rebuilt.world.profile,
         settings=settings,
+        session=scene.prefix.session,
+        start=scene.rebuilt.world,
         model=parts.simulator,
-        shell=parts.shell,
+        shell=_shell(parts, scene),
         calls=parts.calls,
         reference=scene.reference if "rollout" in config.affordances else None,
         connectors=parts.connectors,
@@ -166,12 +172,12 @@ async def _build(
     return Rollout(scene, candidate, simulator, write, limits, config.forcing, seed)
 
 
-def tally(outcome: Outcome) -> Counter[str]:
-    """Ends by status and, for failures, stage."""
-    counts: Counter[str] = Counter()
-    for _, end in outcome.ends:
-        counts[end.status if end.stage is None else f"{end.status}: {end.stage}"] += 1
-    return counts
+def _shell(parts: Parts, scene: Scene) -> Shell | None:
+    if parts.shell_cache is None:
+        return None
+    repository = scene.prefix.session.repository
+    source = RepositorySource(parts.shell_cache, repository.branch, repository.url)
+    return SandboxShell(parts.shell_cache, source)
 
 
 def _plain(criteria: Criteria) -> JsonObject:

@@ -5,31 +5,38 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+from toolsim.caches import cache_root
 from toolsim.calldb import CallDatabase
 
 from harness import experiment
 from harness.batch import Notice, Outcome
 from harness.config import RunConfig
 from harness.discriminator.measure import Measure, Realism, discriminate
+from harness.discriminator.serialise import serialise_call
+from harness.fidelity import Grade, grade, tally
 from harness.ledger import ToolStep, read_steps
 from harness.selection import Criteria
 from harness.store import Store
-from toolsim.connectors import default_connectors
+from toolsim.connectors.package_metadata import PackageMetadata
 from toolsim.model import open_model
 from toolsim.modeltypes import Budget, Model
-from toolsim.shell import open_shell
+from toolsim.shell.sandbox import available
 from toolsim.trajectory import JsonObject
 
 
 @dataclass(frozen=True, slots=True)
 class Resampled:
-    """What `resample` did. `rungs` counts answers by rung (`unanswered` among them), `equal` those equal to the record."""
+    """What `resample` did.
+
+    `rungs` counts answers by rung (`unanswered` among them), `identical` those that are the recorded text byte for
+    byte, `grades` all that have a record by rung and grade (`harness.fidelity`).
+    """
 
     run: str
     rollouts: int
@@ -38,8 +45,8 @@ class Resampled:
     left_open: int
     budget: str | None
     rungs: dict[str, int]
-    compared: dict[str, int]
-    equal: dict[str, int]
+    identical: dict[str, int]
+    grades: dict[str, dict[str, int]]
     identity_run: bool
     shell: str
     model_calls: int
@@ -68,16 +75,15 @@ async def resample(
         candidate, simulator = experiment.open_models(config, budget)
         for model in {id(m): m for m in (candidate, simulator) if m is not None}.values():
             stack.push_async_callback(model.close)
-        shell, reason = open_shell()
-        if shell is not None:
-            stack.push_async_callback(shell.close)
+        no_shell = available()
+        shell_cache = cache_root() / "shell" if no_shell is None else None
         database = None
         if calls.exists() and "calls" in config.affordances:
             database = stack.enter_context(CallDatabase(calls))
-        connectors = default_connectors() if "connectors" in config.affordances else ()
-        parts = experiment.Parts(store, database, store.repositories(), candidate, simulator, shell, connectors)
+        connectors = (PackageMetadata(),) if "connectors" in config.affordances else ()
+        parts = experiment.Parts(store, database, store.repositories(), candidate, simulator, shell_cache, connectors)
         outcome = await experiment.play(plan, config, parts, concurrency=concurrency, notice=notice)
-    return summarise(store, plan, config, outcome, reason or "sandbox", budget)
+    return summarise(store, plan, config, outcome, no_shell or "sandbox", budget)
 
 
 def summarise(
@@ -85,8 +91,8 @@ def summarise(
 ) -> Resampled:
     """Count a run from what the store holds."""
     rungs: Counter[str] = Counter()
-    compared: Counter[str] = Counter()
-    equal: Counter[str] = Counter()
+    identical: Counter[str] = Counter()
+    grades: dict[str, list[Grade]] = defaultdict(list)
     ends: Counter[str] = Counter()
     for row, end in store.rollouts(plan.run):
         ends["open" if end is None else end.status if end.stage is None else f"{end.status}: {end.stage}"] += 1
@@ -95,11 +101,12 @@ def summarise(
                 rung = step.rung or "unanswered"
                 rungs[rung] += 1
                 if step.answer is not None and step.recorded is not None:
-                    compared[rung] += 1
-                    equal[rung] += step.answer.content == step.recorded.content
+                    identical[rung] += step.answer.content == step.recorded.content
+                    grades[rung].append(grade(step.recorded.content, step.answer.content, serialise_call(step.call)))
     return Resampled(
         plan.run, len(plan.rows), dict(ends), len(store.exclusions(plan.run)), len(outcome.left_open),
-        outcome.budget, dict(rungs), dict(compared), dict(equal), config.identity_run, shell,
+        outcome.budget, dict(rungs), dict(identical),
+        {rung: tally(found) for rung, found in grades.items()}, config.identity_run, shell,
         budget.calls, budget.usage.total,
     )  # fmt: skip
 

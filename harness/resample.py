@@ -71,6 +71,7 @@ class Rollout:
         self._started = time.monotonic()
         for step in written:
             self._apply(step)
+        self.simulator.resume(s.evidence for s in written if isinstance(s, ToolStep) and s.answer is not None)
         seat = Seat(act=self._act, answer=self._answer, write=self.write, limit=self._limit)
         try:
             progress = await play(seat, fold(written))
@@ -79,6 +80,11 @@ class Rollout:
         except ToolsimError as error:
             return End("failed", _stage(error), f"{type(error).__name__}: {error}")
         return End("completed", None, progress.stop, {"steps": progress.steps})
+
+    async def close(self) -> None:
+        """Free what the rollout alone uses: its shell."""
+        if self.simulator.shell is not None:
+            await self.simulator.shell.close()
 
     async def _act(self, progress: Progress) -> ModelStep:
         step = await self.candidate.act(self.scene.view, progress.messages, seed=self.seed)

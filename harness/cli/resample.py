@@ -79,7 +79,9 @@ def print_resampled(result: Resampled) -> None:
     click.echo("  ends: " + (", ".join(f"{n} {name}" for name, n in sorted(result.ends.items())) or "none"))
     total = sum(result.rungs.values())
     for rung, count in sorted(result.rungs.items(), key=lambda item: -item[1]):
-        equal = f"; {result.equal.get(rung, 0)}/{n} equal to the record" if (n := result.compared.get(rung)) else ""
+        graded = result.grades.get(rung, {})
+        against = ", ".join(f"{n} {name}" for name, n in graded.items())
+        equal = f"; against the record: {against} ({result.identical.get(rung, 0)} byte for byte)" if graded else ""
         click.echo(f"  {rung:10s} {count:6d} calls, {100 * count / total:5.1f} %{equal}")
     click.echo(f"  {result.model_calls} model calls, {result.tokens} tokens; shell: {result.shell}")
     if result.identity_run:

@@ -1,0 +1,106 @@
+"""How near a simulated result is to the recorded one: four grades after masking what is form only. Pure.
+
+`equal`: the same text. `order`: the same lines in another order. `near`: what differs is only cut-off, or more than a
+fifth of the text had to be masked. `different`: all else. Masks are a fixed table; where one applies, what stands in
+its place on either side is taken for equal, and the share of masked characters is stated.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+GradeName = Literal["equal", "order", "near", "different"]
+MOST_MASKED = 0.2
+
+_MASK = "\x00"
+_ALWAYS: tuple[re.Pattern[str], ...] = (
+    re.compile(r"(?m)^Chunk ID: (\w+)$"),
+    re.compile(r"(?m)^Wall time: ([\d.]+) seconds$"),
+    re.compile(r"(?m)^Process Group PGID: (\d+)$"),
+    re.compile(r"<shellId: (\d+) completed"),
+    re.compile(r"(?m)^Process running with session ID (\d+)$"),
+)
+_BY_PROGRAM: tuple[tuple[re.Pattern[str], re.Pattern[str]], ...] = (
+    (re.compile(r"\bgit\s+(?:-C\s+\S+\s+)?(?:commit|merge|rebase|cherry-pick|stash|am|revert)\b"),
+     re.compile(r"\b([0-9a-f]{7,40})\b")),
+    (re.compile(r"\b(?:pytest|vitest|jest|go\s+test|cargo\s+test|bun\s+test|unittest|npm|pnpm|yarn|make|tsc|mypy|tox)\b"),
+     re.compile(r"(?<![\w.])(\d+(?:\.\d+)?\s?(?:ms|s|m|seconds?|secs?)\b)")),
+    (re.compile(r"\b(?:ls\s+-\w*l|stat)\b"),
+     re.compile(r"((?:[A-Z][a-z]{2}\s+\d{1,2}|\d{1,2}\s+[A-Z][a-z]{2})\s+(?:\d{2}:\d{2}|\d{4}))")),
+    (re.compile(r"\bdate\b"), re.compile(r"(\d{1,2}:\d{2}(?::\d{2})?|\d{4}-\d{2}-\d{2})")),
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Grade:
+    """The grade, and the share of the recorded text's characters that was masked."""
+
+    name: GradeName
+    masked: float
+
+    @property
+    def right(self) -> bool:
+        """Whether the answer counts as right: equal, or equal up to order."""
+        return self.name in {"equal", "order"}
+
+
+def grade(recorded: str, answered: str, command: str = "") -> Grade:
+    """Compare two results of one call; `command` is its text and chooses the masks."""
+    recorded, answered = _plain(recorded), _plain(answered)
+    if recorded == answered:
+        return Grade("equal", 0.0)
+    answered = _fill_redacted(recorded, answered)
+    one, hidden = _masked(recorded, command)
+    other, _ = _masked(answered, command)
+    share = (hidden + 8 * recorded.count("REDACTED")) / max(1, len(recorded))
+    if one == other:
+        return Grade("equal" if share <= MOST_MASKED else "near", share)
+    if Counter(one.split("\n")) == Counter(other.split("\n")):
+        return Grade("order" if share <= MOST_MASKED else "near", share)
+    shorter, longer = sorted((one.rstrip(), other.rstrip()), key=len)
+    if len(shorter) >= 200 and longer.startswith(shorter):
+        return Grade("near", share)
+    return Grade("different", share)
+
+
+def tally(grades: Sequence[Grade]) -> dict[str, int]:
+    """Counts by grade, best first."""
+    counts = Counter(g.name for g in grades)
+    return {name: counts[name] for name in ("equal", "order", "near", "different") if counts[name]}
+
+
+def _plain(text: str) -> str:
+    return text.replace("\r\n", "\n")
+
+
+def _masked(text: str, command: str) -> tuple[str, int]:
+    patterns = [*_ALWAYS, *(mask for program, mask in _BY_PROGRAM if program.search(command))]
+    hidden = 0
+    for pattern in patterns:
+        pieces: list[str] = []
+        end = 0
+        for match in pattern.finditer(text):
+            start, stop = match.span(1)
+            pieces += [text[end:start], _MASK]
+            hidden += stop - start
+            end = stop
+        text = "".join([*pieces, text[end:]])
+    return text, hidden
+
+
+def _fill_redacted(recorded: str, answered: str) -> str:
+    """The answer with `REDACTED` where the record has it, if all else agrees; a redacted span is no truth."""
+    if "REDACTED" not in recorded:
+        return answered
+    parts = recorded.split("REDACTED")
+    place = 0
+    for number, part in enumerate(parts):
+        found = answered.find(part, place) if number else (0 if answered.startswith(part) else -1)
+        if found < 0:
+            return answered
+        place = found + len(part)
+    return recorded if place == len(answered) or not parts[-1] else answered
