@@ -22,12 +22,12 @@ from toolsim.trajectory import JsonObject, Session, ToolDefinition, Trajectory, 
 # Events that hold nothing which the model saw or a tool answered.
 _IGNORED_EVENTS = frozenset(
     {
-        "approval", "branch", "checkpoint", "compaction", "error", "info", "input", "interrupt", "logger", "sample_init",
-        "sample_limit", "sandbox", "score", "score_edit", "span_begin", "span_end", "state", "step", "store",
-        "anchor",
+        "approval", "branch", "checkpoint", "compaction", "error", "info", "input", "interrupt", "logger",
+        "sample_init", "sample_limit", "sandbox", "score", "score_edit", "span_begin", "span_end", "state", "step",
+        "store", "anchor",
     }
 )  # fmt: skip
-_ATTACHMENT = "attachment://"
+_ATTACHMENTS = ("attachment://", "tc://")  # the second in logs before 0.3.42
 _MAIN = ""
 
 
@@ -181,9 +181,7 @@ class _Attachments:
     def resolve(self, value: Any) -> Any:
         """The value with every reference replaced by its text."""
         if isinstance(value, str):
-            if value.startswith(_ATTACHMENT):
-                return self.texts.get(value.removeprefix(_ATTACHMENT), value)
-            return value
+            return self.texts.get(value.partition("://")[2], value) if value.startswith(_ATTACHMENTS) else value
         if not self.texts:
             return value
         if isinstance(value, list):
