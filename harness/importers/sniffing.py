@@ -8,6 +8,7 @@ from harness.importers.reading import values_of
 from toolsim.trajectory import JsonObject
 
 _TOKEN = re.compile(rb'"((?:[^"\\]|\\.)*+)"(\s*:)?|[{}\[\]]', re.DOTALL)
+_DEEPEST = 100
 
 
 def key_paths(head: bytes, depth: int = 4) -> frozenset[str]:
@@ -25,6 +26,8 @@ def key_paths(head: bytes, depth: int = 4) -> frozenset[str]:
             if token.group(2) and objects <= depth:
                 key = token.group(1).decode("utf-8", "replace")
                 found.add(_join(stack[-1] if stack else "", key))
+        elif kind in b"{[" and len(stack) >= _DEEPEST:
+            return frozenset(found)
         elif kind in b"{[":
             base = _join(stack[-1] if stack else "", key) if key else (stack[-1] if stack else "")
             stack.append(base + "[]" if kind == b"[" else base)

@@ -187,7 +187,7 @@ def check(found):
 
 @pytest.mark.parametrize("case", CASES)
 @given(data=st.data())
-@settings(max_examples=120, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 def test_damaged_sessions_are_read_as_far_as_they_go(tmp_path, case, data):
     importer, sample, write = CASES[case]
     path = tmp_path / "f"
