@@ -226,7 +226,7 @@ class Files:
             for path, mark in list(self.marks.items()):
                 inside = path == key or (tree and paths.relative(path, key) is not None)
                 if inside and mark.state == "content" and path.endswith(blur.suffixes or ("",)) and self._differs(path):
-                    self._unsee(path, blur.reason)
+                    self.put(path, Mark(self.serial, "file", None, mark.mode, blur.reason, before=mark.content))
         elif tree:
             state: State = "unknown" if blur.scope == "all" else "veiled"
             mark = Mark(self.serial, state, reason=blur.reason, suffixes=blur.suffixes)
@@ -235,10 +235,7 @@ class Files:
         elif blur.scope == "all":
             self.marks[key] = Mark(self.serial, "unknown", reason=blur.reason)
         elif self.kind(key) == "file":
-            self._unsee(key, blur.reason)
-
-    def _unsee(self, key: str, reason: str) -> None:
-        self.put(key, Mark(self.serial, "file", None, self.mode(key), reason, before=self.last_known(key)))
+            self.put(key, Mark(self.serial, "file", None, self.mode(key), blur.reason))
 
     def see(self, key: str, seen: Seen) -> None:
         """Take shown text in: it confirms what was (last) known, or wins over it."""

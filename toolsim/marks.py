@@ -47,7 +47,7 @@ class Overlay:
 class Mark:
     """What happened to a path (or, as a tree mark, to all below it). `veiled` is a content that may have changed.
 
-    `before` is what a file held when its content became uncertain.
+    `before` is what a file held before something that may have changed it; `None` after what surely has.
     """
 
     serial: int

@@ -224,6 +224,14 @@ def test_enough_shown_lines_confirm_a_content_that_had_become_uncertain(snapshot
     assert world.read("f") == text.encode()
 
 
+def test_lines_shown_after_a_sure_change_do_not_bring_the_old_content_back(snapshot_of):
+    text = "".join(f"line {n}\n" for n in range(20))
+    world = World.start(session(), ScaffoldProfile("generic"), snapshot_of({"f": text}))
+    world.apply(Blur("f", "an edit that cannot be followed", scope="content"))
+    world.apply(Seen("f", "\n".join(f"line {n}" for n in range(9))))
+    assert isinstance(world.read("f"), Unseen)
+
+
 def test_a_work_tree_that_is_another_is_no_longer_read_from_the_commit(world):
     world.apply(Seen("a.py", "not this\n", whole=True))
     world.apply(Seen("win.txt", "nor this\n", whole=True))
