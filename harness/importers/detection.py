@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from harness.errors import ImportFailed
+from harness.importers.atif import ATIF
 from harness.importers.base import Importer, Skipped
 from harness.importers.chat import CHAT
 from harness.importers.claude_code import CLAUDE_CODE
@@ -15,15 +16,18 @@ from harness.importers.codex import CODEX
 from harness.importers.copilot import COPILOT
 from harness.importers.gemini import GEMINI
 from harness.importers.generic import GENERIC
+from harness.importers.inspect_eval import INSPECT
 from harness.importers.mini_swe_agent import MINI_SWE_AGENT
 from harness.importers.openhands import OPENHANDS
 from harness.importers.pi import PI
-from harness.importers.reading import is_packed, read_head
+from harness.importers.reading import read_head
 from harness.importers.swe_agent import SWE_AGENT
 from toolsim.trajectory import Trajectory
 
 # From specific to general: the first that recognises a file reads it.
 IMPORTERS: tuple[Importer, ...] = (
+    INSPECT,
+    ATIF,
     CLAUDE_CODE,
     CODEX,
     SWE_AGENT,
@@ -137,6 +141,3 @@ def is_conversation_directory(folder: Path) -> bool:
     """Whether a folder as a whole is one recorded conversation (OpenHands SDK: `events/event-*.json`)."""
     events = folder / "events"
     return events.is_dir() and next(events.glob("event-*.json"), None) is not None
-
-
-__all__ = ["IMPORTERS", "detect", "importer_named", "is_conversation_directory", "is_packed", "read_paths"]

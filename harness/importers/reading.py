@@ -48,11 +48,6 @@ class Damaged(ValueError):
     """JSON that cannot be used; the message is the reason in one sentence."""
 
 
-def is_packed(head: bytes) -> bool:
-    """Whether these first bytes belong to a gzip or zstd file."""
-    return head.startswith((_GZIP, _ZSTD))
-
-
 @contextmanager
 def open_unpacked(path: Path) -> Iterator[io.BufferedIOBase]:
     """The file's bytes, gzip and zstd unpacked by content, not by name."""
