@@ -10,7 +10,7 @@ from toolsim import paths
 from toolsim.actions import Unknown
 from toolsim.shellparse import CommandLine
 
-_TEMPORARY = re.compile(r"^/(var/)?tmp/(sh-(thd|np)[\w.]+|sort\w{6}|tmp\.\w+|git-?[\w.-]+|\.git_\w+)$")
+_TEMPORARY = re.compile(r"^/(var/)?tmp/(sh-(thd|np)[\w.]+|(sort|tac)\w{6}|tmp\.\w+|git-?[\w.-]+|\.git_\w+)$")
 _NAME_TESTS = frozenset({"-name", "-iname", "-path", "-ipath", "-wholename", "-regex", "-maxdepth", "-prune"})
 _REFUSED = ("Read-only file system", "Operation not permitted", "Resource temporarily unavailable", "bwrap:")
 

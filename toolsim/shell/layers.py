@@ -24,13 +24,14 @@ MAX_FILE = 64 << 20
 @dataclass(slots=True)
 class Layer:
     """One upper directory, standing at `place` (canonical). `put` is what was put in before the command ran; `lower`
-    is the layer below where the world does not know it (a git directory)."""
+    is the layer below where the world does not know it (a git directory); `given` are directories of the sandbox."""
 
     place: str
     upper: Path
     lower: Path | None = None
     put: dict[str, tuple[bytes | None, int]] = field(default_factory=dict)
     made: set[str] = field(default_factory=set)
+    given: frozenset[str] = frozenset()
 
     def fill(self, world: World, changed: Mapping[str, bytes | None], directories: frozenset[str]) -> None:
         """Write the given differences of the world into the upper directory."""
@@ -107,7 +108,7 @@ class Layer:
         return world.kind(path) == "file" and world.read(path) == content and world.mode(path) == mode
 
     def _directory(self, world: World, path: str, directory: int, name: str) -> Iterator[tuple[str, Mutation]]:
-        if path == self.place:
+        if path == self.place or path in self.given:
             return
         if self.lower is not None and (self.lower / (paths.relative(path, self.place) or "")).is_dir():
             return

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,8 +15,9 @@ from toolsim.shell import gitdir
 from toolsim.shell.base import ShellCommand
 from toolsim.shell.launch import Overlay, Plan
 from toolsim.shell.layers import Layer
-from toolsim.shell.territory import SYSTEM
+from toolsim.shell.territory import LOOKED_FOR, SYSTEM
 from toolsim.shell.toolbox import Toolbox
+from toolsim.shellparse import parse
 
 if TYPE_CHECKING:
     from toolsim.shell.source import Source
@@ -53,7 +56,9 @@ def lay_out(
         overlays.append(Overlay("git", (f"view/world{root}/.git", str(git))))
         (scratch / "up/root/.git").mkdir()
     _fill(world, layers)
-    _system_directories(scratch / "up/all", (root, cwd))
+    named = frozenset(parse(command.command).words)
+    _system_directories(scratch / "up/all", (root, cwd), named)
+    layers[0].given = frozenset({"/etc", "/var", root, cwd, *paths.ancestors(root), *paths.ancestors(cwd)})
     userland = world.profile.userland
     overlays.append(Overlay("bin", (str(toolbox.bins[userland]), "view/bin"), upper=False))
     standing = frozenset(
@@ -71,7 +76,7 @@ def lay_out(
         ("/usr/lib/toolbox/start-sh", command.command) if shell == "sh" else ("bash", *options, "-c", command.command),
         str(scratch / "stdin") if command.stdin else "/dev/null",
     )  # fmt: skip
-    hidden = frozenset(SYSTEM) | {layer.place for layer in layers[1:]} | {"/.unknown"}
+    hidden = frozenset(SYSTEM) | {layer.place for layer in layers[1:]} | {"/.unknown"} | LOOKED_FOR
     missing = frozenset(paths.join(root, path) for path in left_out(tree)) if tree is not None else frozenset()
     return Layout(plan, tuple(layers), standing, hidden, missing)
 
@@ -99,9 +104,16 @@ def _fill(world: World, layers: list[Layer]) -> None:
         layer.fill(world, contents, frozenset(directories - {layer.place}))
 
 
-def _system_directories(upper: Path, needed: tuple[str, ...]) -> None:
-    for name in ("usr", "dev", "proc", "run/ask"):
+def _system_directories(upper: Path, needed: tuple[str, ...], named: frozenset[str]) -> None:
+    """Directories of the sandbox itself, and what every program looks for: answered without a question."""
+    for name in ("usr", "dev", "proc", "run", "run/ask"):
         (upper / name).mkdir(parents=True, exist_ok=True)
+        os.setxattr(upper / name, "user.overlay.opaque", b"y")
+    for path in LOOKED_FOR - named:
+        place = upper / path.lstrip("/")
+        if not os.path.lexists(place):
+            place.parent.mkdir(parents=True, exist_ok=True)
+            os.mknod(place, stat.S_IFCHR | 0o600, os.makedev(0, 0))
     for name, target in (("bin", "usr/bin"), ("sbin", "usr/bin"), ("lib", "usr/lib"), ("lib64", "usr/lib64")):
         (upper / name).symlink_to(target)
     for path in needed:

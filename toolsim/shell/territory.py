@@ -24,6 +24,7 @@ NOISE = frozenset({
     "/etc/inputrc", "/etc/gitattributes", "/etc/gitconfig", "/etc/mailname", "/etc/hosts", "/etc/resolv.conf",
     "/etc/host.conf", "/etc/selinux", "/etc/mtab", "/etc/xattr.conf", "/etc/terminfo", "/selinux", "/sys", "/var/run",
 })  # fmt: skip
+LOOKED_FOR = frozenset({"/etc/ld.so.cache", "/etc/ld.so.preload", "/etc/nsswitch.conf", "/etc/passwd", "/var/run"})
 _PROGRAM_DIRECTORIES = ("bin", ".bin", "sbin", "Scripts")
 
 

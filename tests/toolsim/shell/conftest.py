@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -21,7 +20,8 @@ from toolsim.world import World
 
 TREE = {
     "README.md": "# Title\n\nSome text with words.\nTabs\there.\n",
-    "src/app.py": "import os\n\n\ndef main(argv):\n    # TODO: parse\n    return len(argv)\n\n\nclass Thing:\n    pass\n",
+    "src/app.py": "import os\n\n\ndef main(argv):\n    # TODO: parse\n    return len(argv)\n\n\n"
+    "class Thing:\n    pass\n",
     "src/lib/util.py": "def add(a, b):\n    return a + b\n",
     "src/lib/empty.py": "",
     "data/numbers.txt": "10\n9\n2\n33\n2\n-1\n",
@@ -95,7 +95,7 @@ class Place:
     async def program(self, run: ProgramRun, view: World) -> ProgramResult:
         self.runs.append(run)
         self.views.append(view)
-        answer = self.answers.get(os.path.basename(run.argv[0]), ProgramResult(f"<{run.argv[0]}>\n", "", 0))
+        answer = self.answers.get(run.argv[0].rpartition("/")[2], ProgramResult(f"<{run.argv[0]}>\n", "", 0))
         if isinstance(answer, Exception):
             raise answer
         return answer

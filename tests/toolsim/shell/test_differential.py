@@ -174,7 +174,7 @@ def tree_of(directory: Path) -> dict[str, tuple[bytes, bool] | str]:
             path = Path(top) / name
             key = path.relative_to(directory).as_posix()
             if path.is_symlink():
-                found[key] = os.readlink(path)
+                found[key] = str(path.readlink())
             else:
                 found[key] = (path.read_bytes(), bool(path.stat().st_mode & 0o100))
     return found
@@ -198,14 +198,18 @@ def original(tmp_path_factory, toolbox_cache, make_repository):
     return directory
 
 
+def copied(original: Path, copy: Path) -> Path:
+    subprocess.run(["rm", "-rf", copy], check=True)
+    subprocess.run(["cp", "-a", original, copy], check=True)
+    return copy
+
+
 async def difference(place, command: str, original: Path, real) -> str | None:
     """Run `command` in the sandbox and for real in a copy of the original; what differs in anything seen."""
     found = await place.try_run(command)
     if not isinstance(found, ShellRun):
         return f"{command!r}: {found}"
-    copy = place.scratch / "copy"
-    subprocess.run(["rm", "-rf", copy], check=True)
-    subprocess.run(["cp", "-a", original, copy], check=True)
+    copy = copied(original, place.scratch / "copy")
     expected = real(command, copy)
     shown = [text.replace(str(copy), str(original)) for text in (expected.stdout, expected.stderr)]
     ours = (found.output.stdout, found.output.stderr, found.output.exit_code)

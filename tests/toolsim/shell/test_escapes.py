@@ -5,7 +5,6 @@ from __future__ import annotations
 import getpass
 import os
 import socket
-from pathlib import Path
 
 import pytest
 
@@ -68,7 +67,7 @@ async def test_writes_stay_in_the_world(place_of, tmp_path, toolbox_cache):
         f"mkdir -p {tmp_path}; echo gone > {target}; rm -rf src; ln -s / everything; echo x > everything/tmp/host-x"
     )
     assert target.read_text() == "untouched"
-    assert not Path("/tmp/host-x").exists()
+    assert "host-x" not in os.listdir("/tmp")  # noqa: PTH208
     assert place.world.read(str(target)) == b"gone\n"
     assert any(isinstance(m, PutFile) and m.path == "/tmp/host-x" for m in found.mutations)
 

@@ -119,10 +119,13 @@ async def test_a_failed_simulation_stops_the_command_and_is_raised(place):
 
 
 @pytest.mark.parametrize("command", [
-    "cat /tmp/other", "ls ~", "ls /", "cat ../sibling/x", "test -f /etc/hosts && echo y", "cat node_modules/x/package.json",
+    "cat /tmp/other", "ls ~", "ls /", "cat ../sibling/x",
+    "test -f /etc/hosts && echo y", "cat node_modules/x/package.json",
     "ls node_modules 2>/dev/null || echo none", "[ -d .venv ] && echo venv", "cat ~/.bashrc 2>/dev/null", "cat x.log",
-    "cd /somewhere/else && ls", "echo more >> /tmp/log", "source ~/.profile", "cat /etc/passwd", "echo $EDITOR", "echo $$",
-    "cat /proc/cpuinfo", "find / -name x", "d=/opt/data; cat $d/x", "export", "ulimit -a", "test -x /usr/bin/python3 && echo y",
+    "cd /somewhere/else && ls", "echo more >> /tmp/log", "source ~/.profile",
+    "cat /etc/passwd", "echo $EDITOR", "echo $$",
+    "cat /proc/cpuinfo", "find / -name x", "d=/opt/data; cat $d/x",
+    "export", "ulimit -a", "test -x /usr/bin/python3 && echo y",
     "grep -rn echo .", "find . -type f | wc -l", "cat .git/*", "cat .git/HEAD x | sed 's/^/.git\\//'", "echo 'unclosed",
 ])  # fmt: skip
 async def test_what_is_not_known_is_not_answered(mac_place, command):
@@ -211,7 +214,8 @@ async def test_the_users_own_branches_and_the_network_are_asked_for(place):
 @pytest.mark.parametrize(("command", "expected"), [
     ("wc -l README.md", "       4 README.md\n"),
     ("wc -l < README.md", "       4\n"),
-    ("wc README.md run.sh", "       4       8      42 README.md\n       3       9      57 run.sh\n       7      17      99 total\n"),
+    ("wc README.md run.sh", ("       4       8      42 README.md\n"
+     "       3       9      57 run.sh\n       7      17      99 total\n")),
     ("printf 'a\\na\\nb\\n' | uniq -c", "   2 a\n   1 b\n"),
     ("ls missing; echo $?", "ls: missing: No such file or directory\n1\n"),
     ("sed -i '' 's/Title/T/' README.md; head -1 README.md", "# T\n"),
