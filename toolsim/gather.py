@@ -31,9 +31,9 @@ from toolsim.calldb import CallDatabase, arguments_text
 from toolsim.commands import classify, commands, leading
 from toolsim.connectors import Connector, Gate, Query, Sourced
 from toolsim.errors import ConnectorError
-from toolsim.evidence import Piece
+from toolsim.evidence import Piece, describe
 from toolsim.recorded import Record
-from toolsim.trajectory import Message, Session, ToolCall
+from toolsim.trajectory import JsonObject, Message, Session, ToolCall
 from toolsim.window import call_text, middle_cut
 from toolsim.world import World
 
@@ -130,6 +130,11 @@ def source_piece(sourced: Sourced) -> Piece:
     if sourced.exact:
         text += f"\n\nIt comes out as (exit code {sourced.exit_code}):\n{sourced.stdout}{sourced.stderr}"
     return Piece("connector", "what the network source says", text, 0.95, {"urls": list(sourced.urls)})
+
+
+def source_record(sourced: Sourced) -> JsonObject:
+    """What a connector said, as stored with the answer."""
+    return {"source": describe(source_piece(sourced)), "assumptions": list(sourced.assumptions)}
 
 
 def reference_pieces(subject: Subject, world: World, record: Record | None) -> Iterable[Piece]:

@@ -34,9 +34,9 @@ from toolsim.answerers import Approval, Delegated, Delegator, decide
 from toolsim.calldb import CallDatabase
 from toolsim.connectors import Connector, Gate, Query, Sourced
 from toolsim.errors import ModelError, ShellError, SimulationFailed
-from toolsim.evidence import describe
 from toolsim.forms import ProgramReply
-from toolsim.gather import Sources, Subject, source_piece
+from toolsim.gather import Sources, Subject, source_record
+from toolsim.machine import machine, sentences
 from toolsim.modeltypes import Model, Usage
 from toolsim.program import Asked, Pen, Written
 from toolsim.rebuild import take_in
@@ -316,8 +316,8 @@ class ToolSimulator:
         return Pen(
             self.model,
             self._sources,
-            machine=_machine(self.session, self.profile),
-            session=_sentences(self.session, self.profile, self.start),
+            machine=machine(self.session, self.profile),
+            session=sentences(self.session, self.profile, self.start),
             seed=self.settings.seed,
             lookup=self.settings.lookup,
             lookup_steps=self.settings.lookup_steps,
@@ -392,11 +392,6 @@ class _Runs:
         return next((rung for rung in ("simulated", "connector") if rung in self.rungs), "computed")
 
 
-def source_record(sourced: Sourced) -> JsonObject:
-    """What a connector said, as stored with the answer."""
-    return {"source": describe(source_piece(sourced)), "assumptions": list(sourced.assumptions)}
-
-
 def _learnt(sourced: Sourced) -> tuple[Mutation, ...]:
     """What the source said holds from here on; without a token, since no run depends on it."""
     return tuple(Fact(fact, "") for fact in sourced.facts)
@@ -424,23 +419,3 @@ def _with_use(answer: Answer, written: Sequence[Written]) -> Answer:
 
 def _reasons(job: _Job) -> str:
     return "".join(f"; {name}: {reason}" for name, reason in job.passed.items())
-
-
-_USERLANDS = {"gnu": "GNU tools", "bsd": "BSD tools, macOS", "busybox": "busybox", "powershell": "Windows"}
-
-
-def _machine(session: Session, profile: ScaffoldProfile) -> str:
-    tools = _USERLANDS.get(profile.userland, profile.userland)
-    platform = f"{session.platform}, " if session.platform else ""
-    return f"{platform}{tools}, {profile.shell}."
-
-
-def _sentences(session: Session, profile: ScaffoldProfile, start: World) -> tuple[str, ...]:
-    agent = profile.scaffold + (f" {session.agent_version}" if session.agent_version else "")
-    known = [f"The tools are those of {agent}.", f"The work is in {start.root}."]
-    repository = session.repository
-    if repository.url:
-        known.append(
-            f"It is a clone of {repository.url}" + (f", branch {repository.branch}." if repository.branch else ".")
-        )
-    return tuple(known)
