@@ -16,6 +16,7 @@ _BASE58 = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 _SAMPLE = 50
 _TELLING = 300
 _SHORT = 6
+_DRAWN = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,8 @@ def id_form(view: Iterable[Message], family: str) -> IdForm:
     if min(len(i) - len(start) for i in ids) < _SHORT:  # counted up, or nearly: what changes is all after the separator
         start = start[: start.rfind("_") + 1]
     rests = [i[len(start) :] for i in ids]
-    return IdForm(start, rests[-1] or "x" * _SHORT, known.alphabet if known else _alphabet("".join(rests)))
+    pattern = rests[-1] if len(rests[-1]) >= _SHORT else "x" * _DRAWN
+    return IdForm(start, pattern, known.alphabet if known else _alphabet("".join(rests)))
 
 
 def new_ids(form: IdForm, *seed: object) -> Iterator[str]:

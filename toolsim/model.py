@@ -181,7 +181,7 @@ class OpenAIModel:
         return replace(reply, seconds=time.perf_counter() - started)
 
     async def count_tokens(self, messages: Sequence[JsonObject], tools: Sequence[ToolDefinition] = ()) -> int:
-        """An estimate (`tokens.estimate`). The first count also asks the endpoint for the window, if it is not known."""
+        """An estimate (`tokens.estimate`). The first count asks the endpoint for the window, if it is not known."""
         if self.context is None and self.endpoint.local and not self._asked_for_context:
             self._asked_for_context = True
             self.context = await self._window()

@@ -216,9 +216,13 @@ async def test_a_wrong_endpoint_fails_soon_in_one_sentence():
 
 
 async def test_an_endpoint_that_never_answers_times_out():
+    gone = asyncio.Event()
+
     async def silent(reader, writer):
         await reader.read()
         writer.close()
+        await writer.wait_closed()
+        gone.set()
 
     server = await asyncio.start_server(silent, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
@@ -227,6 +231,7 @@ async def test_an_endpoint_that_never_answers_times_out():
     with pytest.raises(EndpointError, match=r"did not answer within 0.2 s"):
         await model.complete(ModelRequest(ASK))
     await model.close()
+    await gone.wait()
     server.close()
 
 
@@ -379,6 +384,7 @@ async def test_without_a_price_the_cost_is_unknown():
 
 async def test_requests_in_flight_to_one_endpoint_are_limited():
     running, most = 0, 0
+    answered = []
 
     async def slow(reader, writer):
         nonlocal running, most
@@ -388,9 +394,11 @@ async def test_requests_in_flight_to_one_endpoint_are_limited():
         await asyncio.sleep(0.05)
         body = json.dumps(chat()).encode()
         running -= 1
+        answered.append(asyncio.current_task())
         writer.write(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
         await writer.drain()
         writer.close()
+        await writer.wait_closed()
 
     server = await asyncio.start_server(slow, "127.0.0.1", 0)
     url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
@@ -399,6 +407,7 @@ async def test_requests_in_flight_to_one_endpoint_are_limited():
     await asyncio.gather(*(model.complete(ModelRequest(ASK)) for model in models for _ in range(6)))
     for model in models:
         await model.close()
+    await asyncio.wait(answered)
     server.close()
     assert most == 3
 
