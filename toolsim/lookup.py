@@ -66,12 +66,27 @@ class Step:
     piece: Piece
 
 
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """The budget of one answer's look-ups: how many, and tokens shown in all (the last one may pass it)."""
+
+    steps: int
+    tokens: int
+
+
 @dataclass(slots=True)
 class Looked:
     """The look-ups of one answer, in order."""
 
+    limit: Limit
     steps: list[Step] = field(default_factory=list)
     ended: str = "answered"
+
+    @property
+    def room(self) -> int:
+        """How many look-ups are left; none once the tokens are used up."""
+        used = sum(step.piece.tokens for step in self.steps)
+        return max(0, self.limit.steps - len(self.steps)) if used < self.limit.tokens else 0
 
     def record(self) -> JsonObject:
         """The steps with sizes and hashes, and how the look-ups ended (`answered`, `budget`)."""
@@ -173,7 +188,7 @@ async def run(
     request: ModelRequest,
     bench: Bench,
     *,
-    steps: int,
+    limit: Limit,
     native: bool,
     book: Callable[[ModelReply], None],
 ) -> tuple[ModelReply, Looked]:
@@ -183,13 +198,12 @@ async def run(
         BudgetExceeded, ModelError: as the model's `complete`.
     """
     loop = _native if native else _constrained
-    return await loop(model, request, bench, steps, book)
+    return await loop(model, request, bench, Looked(limit), book)
 
 
 async def _native(
-    model: Model, request: ModelRequest, bench: Bench, steps: int, book: Callable[[ModelReply], None]
+    model: Model, request: ModelRequest, bench: Bench, looked: Looked, book: Callable[[ModelReply], None]
 ) -> tuple[ModelReply, Looked]:
-    looked = Looked()
     answer = ToolDefinition("answer", "Write what comes out.", request.schema or {})
     offered = replace(request, tools=(*bench.tools(), answer), schema=None)
     while True:
@@ -198,7 +212,7 @@ async def _native(
         final = next((call for call in reply.calls if call.name == "answer"), None)
         if final is not None and not complaints(final.arguments, request.schema or {}):
             return replace(reply, parsed=final.arguments), looked
-        room = steps - len(looked.steps)
+        room = looked.room
         if final is not None or not reply.calls or room <= 0:
             looked.ended = "answered" if room > 0 else "budget"
             break
@@ -210,9 +224,8 @@ async def _native(
 
 
 async def _constrained(
-    model: Model, request: ModelRequest, bench: Bench, steps: int, book: Callable[[ModelReply], None]
+    model: Model, request: ModelRequest, bench: Bench, looked: Looked, book: Callable[[ModelReply], None]
 ) -> tuple[ModelReply, Looked]:
-    looked = Looked()
     tools = bench.tools()
     action = {
         **_ACTION,
@@ -224,7 +237,7 @@ async def _constrained(
     messages = request.messages
     manual = "\n".join(f"- {t.name}: {t.description} `argument`: {_argument(t) or 'empty'}" for t in tools)
     messages = ({**messages[0], "content": f"{messages[0]['content']}\n{manual}\n"}, *messages[1:])
-    while len(looked.steps) < steps:
+    while looked.room:
         reply = await model.complete(
             replace(request, messages=messages, schema=action, schema_name="action", max_tokens=512)
         )

@@ -19,6 +19,7 @@ from toolsim.errors import BudgetExceeded, CallDatabaseError, ModelError, Simula
 from toolsim.evidence import BUDGET, SMALL_BUDGET, Evidence, choose, tokens
 from toolsim.forms import FileChange, FormName, ProgramReply, Reply, Span, read_reply, schema
 from toolsim.gather import Sources, Subject, gather
+from toolsim.lookup import Limit
 from toolsim.modeltypes import Model, ModelReply, ModelRequest, Usage
 from toolsim.prompting import render
 from toolsim.seeds import derive_seed
@@ -60,6 +61,11 @@ class Pen:
         if self.evidence_tokens is not None:
             return self.evidence_tokens
         return SMALL_BUDGET if self.small else BUDGET
+
+    @property
+    def lookup_limit(self) -> Limit:
+        """What may be looked up: steps, and three times the tokens that assembled evidence would have."""
+        return Limit(self.lookup_steps, 3 * self.evidence_budget)
 
     @property
     def history_budget(self) -> int:
@@ -123,7 +129,7 @@ async def write(asked: Asked, world: World, history: Sequence[Message], pen: Pen
         if pen.lookup:
             bench = lookup.Bench(asked.subject, world, history, pen.sources)
             reply, looked = await lookup.run(
-                pen.model, request, bench, steps=pen.lookup_steps, native=_native(pen), book=spent.add
+                pen.model, request, bench, limit=pen.lookup_limit, native=_native(pen), book=spent.add
             )
             record: JsonObject = {"lookup": looked.record(), "budget": pen.evidence_budget}
             named = looked.named()

@@ -67,6 +67,14 @@ async def test_the_budget_of_steps_ends_the_look_ups(bench):
     assert (len(record["steps"]), record["ended"]) == (2, "budget")
 
 
+async def test_the_budget_of_tokens_ends_the_look_ups(bench):
+    model = ScriptedModel([use("read", path="/repo/big.py")] * 2 + [ANSWER])
+    files = {"big.py": "value = 1\n" * 300}
+    result = await bench(files, settings=look(evidence_tokens=100), model=model).respond("Bash", command="frob")
+    record = result.evidence["written"][0]["lookup"]
+    assert (len(record["steps"]), record["ended"]) == (1, "budget")
+
+
 async def test_a_broken_final_answer_is_asked_for_again_by_schema(bench):
     model = ScriptedModel([use("answer", stdout=3), ANSWER])
     result = await bench(FILES, settings=look(), model=model).respond("Bash", command="frob")
