@@ -227,20 +227,15 @@ async def _constrained(
     model: Model, request: ModelRequest, bench: Bench, looked: Looked, book: Callable[[ModelReply], None]
 ) -> tuple[ModelReply, Looked]:
     tools = bench.tools()
-    action = {
-        **_ACTION,
-        "properties": {
-            **_ACTION["properties"],
-            "action": {"type": "string", "enum": [*(t.name for t in tools), "answer"]},
-        },
-    }
     messages = request.messages
     manual = "\n".join(f"- {t.name}: {t.description} `argument`: {_argument(t) or 'empty'}" for t in tools)
     messages = ({**messages[0], "content": f"{messages[0]['content']}\n{manual}\n"}, *messages[1:])
     while looked.room:
-        reply = await model.complete(
-            replace(request, messages=messages, schema=action, schema_name="action", max_tokens=512)
-        )
+        # Small models answer at once where they may: the first action is always a look-up.
+        names = [tool.name for tool in tools] + (["answer"] if looked.steps else [])
+        action = {**_ACTION, "properties": {**_ACTION["properties"], "action": {"type": "string", "enum": names}}}
+        asked = replace(request, messages=messages, schema=action, schema_name="action", max_tokens=512)
+        reply = await model.complete(asked)
         book(reply)
         chosen = reply.parsed
         if chosen["action"] == "answer":

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from toolsim.actions import Fact, PutFile, RemovePath, ShellOutput
 from toolsim.claims import expand, file_mutations
@@ -55,6 +57,26 @@ def test_claimed_files_are_taken_in_only_where_the_session_works(bench, path, ta
     made, rejected = file_mutations([FileChange(path=path, content="c")], bench(FILES).world, "/repo")
     assert [m.path for m in made] == ([taken] if taken else [])
     assert bool(rejected) is (taken is None)
+
+
+NAMES = st.lists(st.sampled_from(["a.py", "new.txt", "pkg/b.py", "deep/er/c", "/tmp/x"]), unique=True)
+
+
+@given(NAMES, st.data())
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=50)
+def test_what_a_run_claims_to_have_written_is_what_is_read(bench, names, data):
+    world = bench(FILES).world
+    claims = [FileChange(path=name, content=data.draw(st.none() | st.text(max_size=30))) for name in names]
+    made, rejected = file_mutations(claims, world, "/repo")
+    for mutation in made:
+        world.apply(mutation)
+    assert rejected == ()
+    for claim in claims:
+        found = world.read(world.key(claim.path))
+        if claim.content is not None:
+            assert found == claim.content.encode("utf-8", "replace")
+        else:
+            assert not isinstance(found, bytes)
 
 
 def test_a_deleted_file_is_removed_and_one_that_never_was_is_nothing(bench):
