@@ -11,11 +11,6 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
-from repos.catalog import KnownRepository
-from toolsim.calldb import CallDatabase
-from toolsim.seeds import derive_seed
-from toolsim.simulator import SimulatorSettings, ToolSimulator
-
 from harness.batch import Notice, Outcome, Prepared, run_batch
 from harness.candidate import fits, open_candidate
 from harness.config import RunConfig
@@ -25,13 +20,17 @@ from harness.rows import RolloutRow
 from harness.scene import Scene, set_scene
 from harness.selection import Criteria, Cut, choose_cut, filter_sessions
 from harness.store import Store
+from repos.catalog import KnownRepository
+from toolsim.calldb import CallDatabase
 from toolsim.connectors import Connector
 from toolsim.model import open_model
 from toolsim.modeltypes import Budget, Model
 from toolsim.prompting import prompt_hashes
+from toolsim.seeds import derive_seed
 from toolsim.shell.base import Shell
 from toolsim.shell.sandbox import SandboxShell
 from toolsim.shell.source import RepositorySource
+from toolsim.simulator import SimulatorSettings, ToolSimulator
 from toolsim.trajectory import JsonObject, content_hash, turns
 
 

@@ -9,12 +9,11 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from toolsim.calldb import CallDatabase, recorded_calls
-
 from harness.importers import read_paths
 from harness.importers.base import Skipped
-from harness.pools import normalise_repo
 from harness.store import Store
+from repos.catalog import normalise_url
+from toolsim.calldb import CallDatabase, recorded_calls
 from toolsim.trajectory import Compaction, Item, Message, Trajectory, call_pairs, dump_trajectory
 
 
@@ -60,7 +59,7 @@ def import_paths(
         source = next((m.source for m in item.items if isinstance(m, Message) and m.source), item.session.id)
         if store.add_session(item, source=source.rsplit(":", 1)[0], sha256=fingerprint(item)):
             summary.added += 1
-            calls.add(recorded_calls(item, normalise_repo(item.session.repository.url or "") or None))
+            calls.add(recorded_calls(item, normalise_url(item.session.repository.url or "") or None))
             notice(item.session.id)
         else:
             summary.known += 1

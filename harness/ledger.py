@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+
 from pydantic import TypeAdapter
 
 from harness.rows import LedgerStep

@@ -11,9 +11,6 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from toolsim.caches import cache_root
-from toolsim.calldb import CallDatabase
-
 from harness import experiment
 from harness.batch import Notice, Outcome
 from harness.config import RunConfig
@@ -23,6 +20,9 @@ from harness.fidelity import Grade, grade, tally
 from harness.ledger import ToolStep, read_steps
 from harness.selection import Criteria
 from harness.store import Store
+from toolsim.caches import cache_root
+from toolsim.calldb import CallDatabase
+from toolsim.connectors import Connector
 from toolsim.connectors.package_metadata import PackageMetadata
 from toolsim.model import open_model
 from toolsim.modeltypes import Budget, Model
@@ -80,7 +80,7 @@ async def resample(
         database = None
         if calls.exists() and "calls" in config.affordances:
             database = stack.enter_context(CallDatabase(calls))
-        connectors = (PackageMetadata(),) if "connectors" in config.affordances else ()
+        connectors: tuple[Connector, ...] = (PackageMetadata(),) if "connectors" in config.affordances else ()
         parts = experiment.Parts(store, database, store.repositories(), candidate, simulator, shell_cache, connectors)
         outcome = await experiment.play(plan, config, parts, concurrency=concurrency, notice=notice)
     return summarise(store, plan, config, outcome, no_shell or "sandbox", budget)

@@ -8,7 +8,8 @@ that share copied history never stand on both sides, since the store keeps one p
 from __future__ import annotations
 
 import hashlib
-import re
+
+from repos.catalog import normalise_url
 
 SALT = "deploysim pools 1"
 HELD_OUT = 0.25
@@ -16,18 +17,10 @@ HELD_OUT = 0.25
 
 def pool_of(lineage: str, repo: str) -> str:
     """`report` or `tune` for a lineage of a repository (`""` where it is not known)."""
-    name = normalise_repo(repo)
+    name = normalise_url(repo)
     if name and _share("repo", name) < HELD_OUT:
         return "report"
     return "report" if _share("lineage", lineage) < HELD_OUT else "tune"
-
-
-def normalise_repo(url: str) -> str:
-    """`owner/name` in lower case from any form of repository address; a bare name stays itself."""
-    text = re.sub(r"(\.git)?/*$", "", url.strip().lower())
-    text = re.sub(r"^[a-z+]+://", "", text)
-    text = text.replace(":", "/") if "@" in text else text
-    return "/".join(text.split("/")[-2:])
 
 
 def _share(kind: str, name: str) -> float:

@@ -10,15 +10,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from toolsim.rebuild import Fold
-from toolsim.simulator import Answer, ToolSimulator
-
 from harness.candidate import Candidate
 from harness.graph import Seat, play
 from harness.ledger import ModelStep, Progress, Spent, ToolStep, fold
 from harness.rows import End
 from harness.scene import Scene
 from toolsim.errors import BudgetExceeded, ModelError, ShellError, SimulationFailed, ToolsimError
+from toolsim.rebuild import Fold
+from toolsim.simulator import Answer, ToolSimulator
 from toolsim.trajectory import Message, ToolCall, effects
 from toolsim.world import World
 

@@ -9,13 +9,12 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from repos.catalog import KnownRepository
-from repos.snapshot import Snapshot, open_snapshot
-from toolsim.rebuild import Rebuilt, rebuild_measured
-
 from harness.repositories import Base, locate
 from harness.selection import Cut
 from harness.tooldefs import infer_tools
+from repos.catalog import KnownRepository
+from repos.snapshot import Snapshot, open_snapshot
+from toolsim.rebuild import Rebuilt, rebuild_measured
 from toolsim.scaffolds import scaffold_for
 from toolsim.scaffolds.base import Scaffold
 from toolsim.trajectory import (

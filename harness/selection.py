@@ -10,10 +10,9 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from toolsim.seeds import derive_seed
-
-from harness.pools import normalise_repo
 from harness.rows import SessionRow
+from repos.catalog import normalise_url
+from toolsim.seeds import derive_seed
 from toolsim.trajectory import Message, Trajectory, Turn, call_pairs, steps, turns
 
 
@@ -133,7 +132,7 @@ def _numbered(all_turns: Sequence[Turn], number: int) -> Turn | None:
 
 
 def _stratum(row: SessionRow, name: str) -> str:
-    value = normalise_repo(row.repo or "") if name == "repo" else getattr(row, name)
+    value = normalise_url(row.repo or "") if name == "repo" else getattr(row, name)
     return str(value or "")
 
 
@@ -155,7 +154,7 @@ def _unless(fine: bool, reason: str) -> str | None:
 
 
 def _repo_matches(row: SessionRow, repos: Sequence[str]) -> bool:
-    return normalise_repo(row.repo or "") in {normalise_repo(name) for name in repos}
+    return normalise_url(row.repo or "") in {normalise_url(name) for name in repos}
 
 
 def _time_objection(row: SessionRow, criteria: Criteria) -> str | None:

@@ -16,12 +16,12 @@ from typing import Any
 
 import sqlite_utils
 import zstandard
-from repos.catalog import KnownRepository
 
 from harness.errors import StoreError
 from harness.pools import pool_of
 from harness.rows import End, LedgerStep, RolloutRow, SessionRow
 from harness.schema import migrations
+from repos.catalog import KnownRepository
 from toolsim.trajectory import JsonObject, Trajectory, call_pairs, dump_trajectory, load_trajectory, turns
 
 _MAX_BODY = 1 << 31

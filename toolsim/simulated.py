@@ -103,7 +103,7 @@ class Place:
 
     def render(self, outcome: Outcome) -> Rendered | Unknown:
         """The outcome in the scaffold's form."""
-        return self.scaffold.render(self.subject.call, self.action, outcome, self.profile)
+        return self.scaffold.render(self.subject.call, self.action, outcome, self.profile, self.world.env)
 
     async def ask(self, form: FormName, role: str = "tool", note: str = "") -> Written:
         """Ask the model; `note` is added to the question."""

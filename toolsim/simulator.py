@@ -242,19 +242,19 @@ class ToolSimulator:
     def _shown(
         self, job: _Job, outcome: Outcome, rung: str, mutations: tuple[Mutation, ...], evidence: JsonObject
     ) -> Answer | None:
-        rendered = self.scaffold.render(job.call, job.action, outcome, self.profile)
+        rendered = self.scaffold.render(job.call, job.action, outcome, self.profile, job.world.env)
         if isinstance(rendered, Unknown):
             job.passed[rung] = rendered.reason
             return None
         duration = outcome.duration if isinstance(outcome, ShellOutput) else None
         result = ToolResult(job.call.id, rendered.content, rendered.is_error, rendered.exit_code, duration)
-        return Answer(result, rung, mutations, evidence)
+        return Answer(result, rung, (*mutations, *rendered.mutations), evidence)
 
     async def _ran(self, job: _Job, action: RunShell) -> Answer | None:
         if self.shell is None or action.background:
             job.passed["computed"] = "no shell engine" if self.shell is None else "a process in the background"
             return None
-        shape = self.scaffold.render(job.call, action, ShellOutput("x\n", "x\n", "", 0), self.profile)
+        shape = self.scaffold.render(job.call, action, ShellOutput("x\n", "x\n", "", 0), self.profile, job.world.env)
         if isinstance(shape, Unknown):
             job.passed["computed"] = shape.reason
             return None
@@ -334,7 +334,7 @@ class ToolSimulator:
             job.call.id, done.rendered.content, done.rendered.is_error, done.rendered.exit_code, done.duration
         )
         evidence = {**done.notes, "written": [written.evidence for written in done.written]}
-        return _with_use(Answer(result, "simulated", done.mutations, evidence), done.written)
+        return _with_use(Answer(result, "simulated", (*done.mutations, *done.rendered.mutations), evidence), done.written)
 
     async def run_program(self, run: ProgramRun, view: World, job_call: _Job) -> tuple[ProgramResult, str, JsonObject]:
         """One program run inside of a command: its result, the rung that gave it, and the evidence.

@@ -39,10 +39,9 @@ def command(
     The format of each file is detected by its content. Sessions that are in the store already are left as they
     are; what cannot be read is named with file, line and reason, and the rest is imported.
     """
-    from toolsim.calldb import CallDatabase
-
     from harness.importing import import_paths
     from harness.store import Store
+    from toolsim.calldb import CallDatabase
 
     pairs = [parse_consent(text) for text in consent]
     with Store(store) as opened, CallDatabase(calls_beside(store, calls_path)) as calls:

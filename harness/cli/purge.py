@@ -19,9 +19,8 @@ def command(session: str, store: Path, calls_path: Path | None, as_json: bool) -
 
     Importing the same recording again adds nothing.
     """
-    from toolsim.calldb import CallDatabase
-
     from harness.store import Store
+    from toolsim.calldb import CallDatabase
 
     with Store(store, create=False) as opened:
         full = opened.full_id(session)

@@ -35,15 +35,14 @@ def command(
     calls_path: Path | None, as_json: bool, **flags: Any,
 ) -> None:  # fmt: skip
     """Import PATHS, let the candidate take the turns again, judge, and summarise."""
-    from repos.catalog import inspect_repository
-    from toolsim.calldb import CallDatabase
-
     from harness.cli.discriminate import judge
     from harness.cli.imports import print_summary
     from harness.cli.report import write_report
     from harness.cli.resample import play, print_resampled
     from harness.importing import import_paths
     from harness.store import Store
+    from repos.catalog import inspect_repository
+    from toolsim.calldb import CallDatabase
     from toolsim.modeltypes import Budget
 
     config, criteria = config_from(flags), criteria_from(flags)

@@ -12,9 +12,8 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from toolsim.seeds import derive_seed
-
 from harness.discriminator.pairs import Pair
+from toolsim.seeds import derive_seed
 
 Fault = Callable[[str, random.Random], "str | None"]
 

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from toolsim.seeds import derive_seed
 
 from harness.discriminator.pairs import Pair, Sides, shown
 from harness.discriminator.serialise import Window
 from toolsim.errors import EndpointError, OutputInvalid, Refused
 from toolsim.modeltypes import Model, ModelRequest
 from toolsim.prompting import render
+from toolsim.seeds import derive_seed
 from toolsim.trajectory import JsonObject
 
 ORDERS: tuple[Sides, Sides] = ("rs", "sr")

@@ -10,8 +10,6 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
-from toolsim.seeds import derive_seed
-
 from harness.discriminator.fakes import plant
 from harness.discriminator.judge import ORDERS, Judgement, judge_once
 from harness.discriminator.pairs import Origin, Pair, Sides, call_pairs_of, read_pair, turn_pair
@@ -22,7 +20,8 @@ from harness.rows import RolloutRow
 from harness.store import Store
 from toolsim.errors import BudgetExceeded
 from toolsim.modeltypes import Model
-from toolsim.trajectory import effects, model_view, split, turns
+from toolsim.seeds import derive_seed
+from toolsim.trajectory import JsonObject, effects, model_view, split, turns
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +66,7 @@ def make_pairs(store: Store, run: str, window: Window) -> tuple[Pair, ...]:
     """All pairs of a run, kept in the store: calls with recorded actions, whole turns for candidates of their own."""
     manifest = store.run(run)["manifest"]
     config = manifest["config"]
-    pairs: list[tuple[str, str | None, str, dict, dict]] = []
+    pairs: list[tuple[str, str | None, str, JsonObject, JsonObject]] = []
     for row, end in store.rollouts(run):
         if config["forcing"] == "none" and (end is None or end.status != "completed"):
             continue

@@ -1,0 +1,265 @@
+"""Which commit of which known repository a session started from, and how well its reads agree with that commit.
+
+Only the prefix, the session's metadata and the repository take part, never the turn that is measured.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
+
+from harness.shown import Shown, ShownText, look_at, whole_file_reads
+from repos.candidates import Candidate, Hints, candidates, recent
+from repos.catalog import KnownRepository, match
+from repos.checkpoints import read_checkpoints
+from repos.errors import MissingObject, UnknownRevision
+from repos.objects import check as look_up
+from repos.snapshot import Snapshot, open_objects, open_snapshot
+from toolsim import paths, seeing
+from toolsim.actions import Seen
+from toolsim.trajectory import Message, Prefix
+
+__all__ = ["Base", "Check", "Difference", "check", "locate", "whole_file_reads"]
+
+_MOST_TEXTS = 80
+_POOL = 250
+
+Kind: TypeAlias = Literal["line ends", "final newline", "redacted", "not in the commit", "not at hand", "different"]
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """A session's base commit and how it was come by. `agreed` of `compared` early reads (whole files and windows)
+    show what the commit has. `root` is where the repository stood, in the session's own spelling of paths.
+    """
+
+    repository: KnownRepository
+    commit: str
+    how: str
+    agreed: int
+    compared: int
+    root: str
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A whole-file read that is not byte-equal to the commit's file, and how it differs."""
+
+    path: str
+    kind: Kind
+    position: int
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """A session's base with its whole-file reads: `equal` of `compared` are byte-equal to the commit's files."""
+
+    session: str
+    base: Base | None
+    equal: int
+    compared: int
+    differences: tuple[Difference, ...]
+
+
+def locate(prefix: Prefix, known: Sequence[KnownRepository]) -> Base | None:
+    """The base commit that agrees best with what the prefix shows, `None` if no known repository is meant.
+
+    A recorded commit is taken as it is. Else all candidates are compared with the prefix's early reads; the first of
+    the best wins, and where even it disagrees somewhere, a better one among the last commits before the session.
+
+    Raises:
+        RepositoryError: a repository cannot be read.
+    """
+    shown = look_at(prefix)
+    address = prefix.session.repository.url
+    named = match(known, url=address, directory=prefix.session.cwd)
+    others = () if address else (k for k in known if k is not named and _may_be(k, prefix, shown))
+    best: Base | None = None
+    for repository in ([named] if named is not None else []) + list(others):
+        base = _base_in(repository, prefix, shown, meant=repository is named)
+        if base is not None and (best is None or base.agreed > best.agreed):
+            best = base
+    return best
+
+
+def check(prefix: Prefix, known: Sequence[KnownRepository]) -> Check:
+    """How many of the prefix's whole-file reads below the repository root equal the base commit's files.
+
+    Raises:
+        RepositoryError: a repository cannot be read.
+    """
+    base = locate(prefix, known)
+    if base is None:
+        return Check(prefix.session.id, None, 0, 0, ())
+    snapshot = open_snapshot(base.repository.git_dir, base.commit)
+    compared, differences = 0, []
+    for path, text, position in whole_file_reads(prefix):
+        name = paths.relative(path, paths.canonical(base.root))
+        if name:
+            compared += 1
+            kind = difference(snapshot, name, text)
+            if kind is not None:
+                differences.append(Difference(name, kind, position))
+    return Check(prefix.session.id, base, compared - len(differences), compared, tuple(differences))
+
+
+def difference(snapshot: Snapshot, path: str, text: str) -> Kind | None:
+    """How a whole text differs from the commit's file; `None` is not at all."""
+    if path not in snapshot.manifest:
+        return "not in the commit"
+    try:
+        real = snapshot.read(path).decode("utf-8", "surrogateescape")
+    except MissingObject:
+        return "not at hand"
+    if text == real:
+        return None
+    left, right = seeing.plain(text), seeing.plain(real)
+    if left == right:
+        return "line ends"
+    if left.rstrip("\n") == right.rstrip("\n"):
+        return "final newline"
+    return "redacted" if seeing.same_text(left, right) else "different"
+
+
+def _base_in(known: KnownRepository, prefix: Prefix, shown: Shown, *, meant: bool) -> Base | None:
+    """The best base in one repository; `None` if what the prefix shows is not of it."""
+    meant = meant or any(map(read_checkpoints(known.git_dir).knows, _ids(prefix)))
+    before = _start(prefix)
+    options = _candidates(known, prefix, shown, before)
+    snapshot = next((s for option in options if (s := _open(known, option.commit)) is not None), None)
+    if snapshot is None:
+        return None
+    root = _root(known, prefix, shown, snapshot, meant=meant)
+    if root is None:
+        return None
+    ranking = _Ranking(known, _below(root, shown.texts))
+    best = ranking.best(options)
+    if best.how != "recorded" and ranking.agreed(best.commit) < ranking.compared:
+        others = [Candidate(c, f"agrees best of the last {_POOL}") for c in recent(known.git_dir, before, _POOL)]
+        best = ranking.best([best, *others])
+    agreed, compared = ranking.agreed(best.commit), ranking.compared
+    if not meant and agreed == 0:
+        return None
+    return Base(known, best.commit, best.how, agreed, compared, _spelt(root, prefix))
+
+
+def _may_be(known: KnownRepository, prefix: Prefix, shown: Shown) -> bool:
+    """Whether a repository that nobody named may be the session's: it knows the session, or has files of its names."""
+    if any(map(read_checkpoints(known.git_dir).knows, _ids(prefix))):
+        return True
+    newest = recent(known.git_dir, None, 1)
+    snapshot = _open(known, newest[0]) if newest else None
+    return snapshot is not None and bool(_votes(shown, snapshot))
+
+
+def _candidates(known: KnownRepository, prefix: Prefix, shown: Shown, before: float | None) -> tuple[Candidate, ...]:
+    repository = prefix.session.repository
+    hints = Hints(_ids(prefix), shown.heads, shown.ids, shown.blobs)
+    found = candidates(known, recorded=repository.commit, branch=repository.branch, before=before, hints=hints)
+    return found or tuple(Candidate(c, "recent") for c in recent(known.git_dir, before, _POOL))
+
+
+def _ids(prefix: Prefix) -> tuple[str, ...]:
+    session = prefix.session
+    every = (session.id, session.parent, session.id.partition("/")[0], session.lineage)
+    return tuple(dict.fromkeys(each for each in every if each))
+
+
+def _start(prefix: Prefix) -> float | None:
+    """The moment that the base is sought for: the first result of a tool; without one, the cut."""
+    messages = [item for item in prefix.items if isinstance(item, Message)]
+    answered = (m.at for m in messages if m.result is not None and m.at is not None)
+    return next(answered, prefix.as_of)
+
+
+def _open(known: KnownRepository, commit: str) -> Snapshot | None:
+    try:
+        return open_snapshot(known.git_dir, commit)
+    except UnknownRevision:
+        return None
+
+
+def _root(known: KnownRepository, prefix: Prefix, shown: Shown, snapshot: Snapshot, *, meant: bool) -> str | None:
+    """The canonical directory below which most of the named paths are files of the commit; longer matches weigh more.
+
+    Without any, a session that is known to mean this repository stood in its directory.
+    """
+    votes = _votes(shown, snapshot)
+    cwd = paths.canonical(prefix.session.cwd) if prefix.session.cwd else None
+    if votes:
+        return max(votes, key=lambda d: (votes[d], d == cwd, -len(d), d))
+    if not meant or cwd is None:
+        return None
+    for directory in (cwd, *paths.ancestors(cwd)):
+        if directory.rpartition("/")[2].lower() == known.name.rpartition("/")[2].lower():
+            return directory if snapshot.kind(paths.relative(cwd, directory) or "") == "dir" else cwd
+    return cwd
+
+
+def _votes(shown: Shown, snapshot: Snapshot) -> dict[str, int]:
+    votes: dict[str, int] = {}
+    for name in shown.names:
+        for directory in paths.ancestors(name):
+            inside = paths.relative(name, directory)
+            if inside and inside in snapshot.manifest:
+                votes[directory] = votes.get(directory, 0) + inside.count("/") + 1
+    return votes
+
+
+def _below(root: str, texts: Iterable[ShownText]) -> dict[str, list[Seen]]:
+    """The shown texts by path relative to the root."""
+    found: dict[str, list[Seen]] = {}
+    for text in texts:
+        name = paths.relative(text.path, root)
+        if name and "\n" not in name:
+            found.setdefault(name, []).append(Seen(name, text.text, text.start, text.whole))
+    return found
+
+
+def _spelt(root: str, prefix: Prefix) -> str:
+    cwd = prefix.session.cwd or prefix.cwd
+    return paths.spell(root, cwd) if cwd else root
+
+
+@dataclass(slots=True)
+class _Ranking:
+    """Commits by how many shown texts they hold; each distinct content is compared once."""
+
+    known: KnownRepository
+    texts: Mapping[str, list[Seen]]
+    compared: int = 0
+    _held: dict[str, dict[str, str | None]] = field(default_factory=dict)
+    _agreeing: dict[tuple[str, str], int] = field(default_factory=dict)
+
+    def best(self, options: Sequence[Candidate]) -> Candidate:
+        """The first of the options that agree most; a recorded one stays."""
+        self._look_up([option.commit for option in options])
+        if options[0].how == "recorded":
+            return options[0]
+        return max(options, key=lambda option: self.agreed(option.commit))
+
+    def agreed(self, commit: str) -> int:
+        """How many texts the commit's files show."""
+        return sum(self._agree(path, oid) for path, oid in self._held[commit].items() if oid is not None)
+
+    def _look_up(self, commits: Sequence[str]) -> None:
+        names = list(self.texts)[:_MOST_TEXTS]
+        new = [commit for commit in dict.fromkeys(commits) if commit not in self._held]
+        found = iter(look_up(self.known.git_dir, [f"{commit}:{name}" for commit in new for name in names]))
+        for commit in new:
+            held = {name: next(found) for name in names}
+            self._held[commit] = {n: f[0] if f is not None and f[1] == "blob" else None for n, f in held.items()}
+        tracked = {n for held in self._held.values() for n, oid in held.items() if oid is not None}
+        self.compared = sum(len(self.texts[name]) for name in tracked)
+
+    def _agree(self, path: str, oid: str) -> int:
+        key = (path, oid)
+        if key not in self._agreeing:
+            try:
+                content = open_objects(self.known.git_dir).read(oid)[1]
+            except MissingObject:
+                self._agreeing[key] = 0
+            else:
+                self._agreeing[key] = sum(seeing.agrees(seen, content) for seen in self.texts[path])
+        return self._agreeing[key]
