@@ -10,13 +10,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from repos.candidates import Candidate, candidates, commit_time
+from repos.candidates import Candidate, Hints, candidates, commit_time
 from repos.errors import NotARepository, RepositoryError
 from repos.git import History, run
 
-__all__ = [
-    "Candidate", "KnownRepository", "candidates", "commit_time", "inspect_repository", "match", "normalise_url",
-]  # fmt: skip
+__all__ = ["Candidate", "Hints", "KnownRepository", "candidates", "commit_time", "inspect_repository", "match"]
 
 _GENERIC = {"repo", "repository", "git", "mirror", "bare", "src", "code"}
 

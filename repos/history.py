@@ -70,7 +70,7 @@ def clone_as_of(
     _copy_objects(git_dir, sorted({commit, *chosen.values()}), made)
     _copy_shallow(git_dir, made)
     _write_refs(made, chosen, commit, local, known.default)
-    _configure(made, chosen, local, remote_url)
+    _configure(made, chosen, remote_url)
     run(made, "read-tree", commit)
     return Clone(made, MappingProxyType(dict(sorted(chosen.items()))))
 
@@ -161,7 +161,7 @@ def _log_detaching(made: Path, commit: str, default: str) -> None:
     (made / "logs" / "HEAD").write_text(line, "utf-8")
 
 
-def _configure(made: Path, chosen: Mapping[str, str], local: str | None, remote_url: str | None) -> None:
+def _configure(made: Path, chosen: Mapping[str, str], remote_url: str | None) -> None:
     settings = [("core.bare", "false"), ("core.logAllRefUpdates", "true")]
     if remote_url is not None:
         settings.append(("remote.origin.url", remote_url))
