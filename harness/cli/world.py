@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from pathlib import Path
 
@@ -39,7 +40,7 @@ def command(
         held = world.read(path)
         if not isinstance(held, bytes):
             raise SelectionError(f"{path} is {world.kind(path)} in this world")
-        click.get_binary_stream("stdout").write(held)
+        sys.stdout.buffer.write(held)
         return
     overlay = world.overlay()
     if as_json:

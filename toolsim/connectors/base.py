@@ -51,8 +51,13 @@ Fetch: TypeAlias = Callable[[str, Mapping[str, str]], Awaitable[Fetched]]
 class Connector(Protocol):
     """One read-only source. It gets no client, only `fetch`, which refuses all but GET from `hosts`."""
 
-    name: str
-    hosts: frozenset[str]
+    @property
+    def name(self) -> str:
+        """What it is called in evidence."""
+
+    @property
+    def hosts(self) -> frozenset[str]:
+        """The only hosts that may be asked."""
 
     def applies(self, query: Query) -> bool:
         """Whether the source knows of such things; asks nobody."""
