@@ -25,6 +25,7 @@ _GIT = re.compile(r"\bgit\b.*\b(?:log|status|show|rev-parse|branch|reflog|descri
 _HEAD_COMMAND = re.compile(r"\bgit\s+(?:log(?:\s+-[-\w=%' \"]*)*\s*(?:$|[|&;\n])|rev-parse\s+(?:--\w+\s+)*HEAD)")
 _HEAD_LINE = re.compile(r"^(?:commit )?([0-9a-f]{7,40})\b", re.M)
 _PATH_WORD = re.compile(r"^[\w@~.][\w@~./\\:+-]*$")
+_RANGE = re.compile(r"^(?:sed -n (?P<first>\d+),(?P<last>\d+)p|head (?:-n ?|-)(?P<count>\d+))$")
 _MOST_IDS = 40
 _MOST_WORDS = 400
 
@@ -101,16 +102,29 @@ class _Looking:
         action = self.scaffold.action(call, world.profile, cwd, world.env)
         for seen in self.scaffold.observe(call, action, result, world.profile):
             if isinstance(seen, Seen):
-                key = world.key(seen.path)
-                self.names.setdefault(key)
-                if world.files.last_change(key) == 0:
-                    self.texts.append(ShownText(key, seen.text, seen.start, seen.whole, position))
+                self._see(seen, world.key(seen.path), position)
             elif isinstance(seen, PutFile):
                 self.names.setdefault(world.key(seen.path))
         if isinstance(action, RunShell):
             self._command(action, result, action.cwd or cwd)
+            printed = self._printed(call, action, result)
+            if printed is not None:
+                path = paths.canonical(printed.path, action.cwd or cwd, windows=world.windows)
+                self._see(printed, path, position)
         elif not result.is_error:
             self.names.update(dict.fromkeys(world.key(path) for path in _paths(action)))
+
+    def _see(self, seen: Seen, key: str, position: int) -> None:
+        self.names.setdefault(key)
+        if self.fold.world.files.last_change(key) == 0:
+            self.texts.append(ShownText(key, seen.text, seen.start, seen.whole, position))
+
+    def _printed(self, call: ToolCall, action: RunShell, result: ToolResult) -> Seen | None:
+        """The file that a command printed and did nothing else."""
+        if result.is_error or result.exit_code:
+            return None
+        text = self.scaffold.raw(call, action, result, self.fold.world.profile)
+        return None if text is None else printed_file(action.command, text)
 
     def _command(self, action: RunShell, result: ToolResult, cwd: str) -> None:
         world = self.fold.world
@@ -124,6 +138,29 @@ class _Looking:
                 self.heads.setdefault(head.group(1))
             self.ids.update(dict.fromkeys(_IDS.findall(result.content[:20_000])))
         self.blobs.update(dict.fromkeys(_BLOBS.findall(result.content[:200_000])))
+
+
+def printed_file(command: str, output: str) -> Seen | None:
+    """What the output of `cat FILE`, `head -n N FILE` or `sed -n 'A,Bp' FILE` shows of the file; `None` for any other
+    command. A range that ran past the end of the file shows it to its end, so one from line 1 shows all of it.
+    """
+    line = shellparse.parse(command)
+    if not line.ok or len(line.invocations) != 1 or line.redirections or line.keywords:
+        return None
+    name, words = line.invocations[0].name, line.invocations[0].arguments
+    path = words[-1] if words else ""
+    if not path or not _PATH_WORD.match(path) or path.startswith(("-", "~")) or output.startswith(f"{name}: "):
+        return None
+    if name == "cat" and len(words) == 1:
+        return Seen(path, output, whole=True)
+    match = _RANGE.match(" ".join([name, *words[:-1]]))
+    if match is None:
+        return None
+    first = int(match["first"] or 1)
+    asked = int(match["last"] or match["count"]) - first + 1
+    if first == 1 and 0 < output.count("\n") < asked:
+        return Seen(path, output, whole=True)
+    return Seen(path, output.removesuffix("\n"), first) if output else None
 
 
 def _paths(action: Action) -> Iterator[str]:
