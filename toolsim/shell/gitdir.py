@@ -14,14 +14,14 @@ SETTINGS = {
     "core.checkStat": "minimal", "core.trustctime": "false", "core.hooksPath": "/dev/null", "core.pager": "cat",
     "core.fsmonitor": "false", "core.untrackedCache": "false", "gc.auto": "0", "maintenance.auto": "false",
     "core.attributesFile": "/dev/null", "core.excludesFile": "/dev/null", "protocol.allow": "never",
-    "init.defaultBranch": "main", "commit.gpgSign": "false", "tag.gpgSign": "false", "diff.external": "",
+    "init.defaultBranch": "main", "commit.gpgSign": "false", "tag.gpgSign": "false",
     "core.editor": "true", "safe.directory": "*",
 }  # fmt: skip
 
 
-def settings() -> dict[str, str]:
-    """The settings as environment variables of git."""
-    items = {k: v for k, v in SETTINGS.items() if k != "diff.external"}
+def settings(abbreviation: int | None = None) -> dict[str, str]:
+    """The settings as environment variables of git; `abbreviation` is the length of short object names, if known."""
+    items = SETTINGS | ({} if abbreviation is None else {"core.abbrev": str(abbreviation)})
     found = {"GIT_CONFIG_COUNT": str(len(items)), "GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CONFIG_NOSYSTEM": "1"}
     for number, (key, value) in enumerate(items.items()):
         found[f"GIT_CONFIG_KEY_{number}"] = key

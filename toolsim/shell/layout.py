@@ -149,7 +149,8 @@ def environment(world: World, known: Mapping[str, str], git: Path | None) -> dic
         "GIT_EDITOR": "true",
         "GIT_TERMINAL_PROMPT": "0",
     }
-    env |= gitdir.settings()
+    abbreviation = world.profile.parameters.get("git_abbrev")
+    env |= gitdir.settings(abbreviation if isinstance(abbreviation, int) else None)
     if git is not None:
         env |= {k: v for k, v in gitdir.identity(git).items() if k not in known}
     if world.now is not None:

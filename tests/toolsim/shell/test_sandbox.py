@@ -206,6 +206,18 @@ async def test_git_keeps_its_state_between_commands(place):
     assert first != second
 
 
+async def test_a_revision_that_only_the_session_has_is_asked_for(place):
+    found = await place.run("git show dfba5083 2>/dev/null; git checkout -q their-branch; git log --oneline | wc -l")
+    assert [run.argv[1] for run in place.runs] == ["show", "checkout"]
+    assert found.output.stdout == "<git>\n<git>\n1\n"
+
+
+async def test_short_object_names_have_the_sessions_length(place_of):
+    place = place_of()
+    place.world.profile = replace(place.world.profile, parameters={"git_abbrev": 9})
+    assert len((await place.text("git log -1 --format=%h")).strip()) == 9
+
+
 async def test_the_users_own_branches_and_the_network_are_asked_for(place):
     await place.run("git branch; git fetch; git branch -a")
     assert [run.argv[1:] for run in place.runs] == [("branch",), ("fetch",), ("branch", "-a")]
