@@ -23,7 +23,7 @@ from harness.store import Store
 from toolsim.caches import cache_root
 from toolsim.calldb import CallDatabase
 from toolsim.connectors import Connector
-from toolsim.connectors.package_metadata import PackageMetadata
+from toolsim.connectors.package_metadata import public_index
 from toolsim.model import open_model
 from toolsim.modeltypes import Budget, Model
 from toolsim.shell.sandbox import available
@@ -80,7 +80,8 @@ async def resample(
         database = None
         if calls.exists() and "calls" in config.affordances:
             database = stack.enter_context(CallDatabase(calls))
-        connectors: tuple[Connector, ...] = (PackageMetadata(),) if "connectors" in config.affordances else ()
+        index = public_index() if "connectors" in config.affordances else None
+        connectors: tuple[Connector, ...] = () if index is None else (index,)
         parts = experiment.Parts(store, database, store.repositories(), candidate, simulator, shell_cache, connectors)
         outcome = await experiment.play(plan, config, parts, concurrency=concurrency, notice=notice)
     return summarise(store, plan, config, outcome, no_shell or "sandbox", budget)

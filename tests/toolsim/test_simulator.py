@@ -92,7 +92,7 @@ CALLS = [
     ("claude-code", "Bash", {"command": "python -m pytest -q"}),
     ("claude-code", "Bash", {"command": "npm run dev", "run_in_background": True}),
     ("claude-code", "TodoWrite", {"todos": []}),
-    ("claude-code", "WebFetch", {"url": "https://pypi.org/pypi/six/json", "prompt": "newest?"}),
+    ("claude-code", "WebFetch", {"url": "https://index.test/pypi/six/json", "prompt": "newest?"}),
     ("claude-code", "Task", {"prompt": "look around", "subagent_type": "Explore"}),
     ("claude-code", "AskUserQuestion", {"questions": [{"question": "Which?", "options": [{"label": "One"}]}]}),
     ("claude-code", "NoSuchTool", {"x": 1}),

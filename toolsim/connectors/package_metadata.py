@@ -1,13 +1,15 @@
-"""Metadata of Python packages as the index had it at a moment, from PyPI's JSON API.
+"""Metadata of Python packages as the public index had it at a moment, from its JSON API (`/pypi/NAME/json`).
 
-Source: https://docs.pypi.org/api/json/. A release exists as of a moment if one of its files was uploaded by then.
+Source: the API's reference in the documentation of Warehouse, the software of PyPI. A release exists as of a moment if one of its files was uploaded by then.
 What the index forgets (deleted releases and files) cannot be seen; a yank is shown with every moment, since the API
 does not date it.
 """
 
 from __future__ import annotations
 
+import importlib
 import json
+import os
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -22,8 +24,7 @@ from toolsim.connectors.base import Fetch, Fetched, Query, Sourced
 from toolsim.errors import ConnectorError
 from toolsim.trajectory import JsonObject
 
-PYPI = "https://pypi.org"
-FILES = "https://files.pythonhosted.org/packages"
+INDEX_VARIABLE = "DEPLOYSIM_PACKAGE_INDEX"
 _STABLE_INDEX_COMMAND = 1745625600.0  # pip 25.1 (2025-04-26) no longer calls `pip index` experimental
 _VALUE_OPTIONS = frozenset({
     "-i", "--index-url", "--extra-index-url", "--python-version", "--platform", "-r", "--requirement", "-c",
@@ -68,10 +69,11 @@ class _Wanted:
 
 @dataclass(frozen=True, slots=True)
 class PackageMetadata:
-    """The index at `base_url`, under the name by which the agent knows it (`public`)."""
+    """The index at `base_url`, under the name by which the agent knows it (`public`); files stand below `files`."""
 
-    base_url: str = PYPI
-    public: str = PYPI
+    base_url: str
+    public: str
+    files: str
     name: str = "package metadata"
 
     @property
@@ -112,7 +114,7 @@ class PackageMetadata:
         release = await fetch(url, {})
         if release.status != 200:  # what the index says of its newest release would be of today
             return Sourced(facts, urls=(fetched.url, url))
-        body = _document(release, project, version, whole=wanted.version is None)
+        body = _document(release, project, version, self.files, whole=wanted.version is None)
         return Sourced(facts, True, body, urls=(fetched.url, url))
 
     async def _project(self, package: str, fetch: Fetch, as_of: float) -> tuple[Fetched, _Project | None]:
@@ -140,6 +142,20 @@ class PackageMetadata:
             return ()
         exact = not set(query.arguments) - {"url"}
         return (document if exact else _Wanted("facts", document.package, document.version),)
+
+
+def public_index() -> PackageMetadata | None:
+    """The public index as the installed pip knows it, or the one that `DEPLOYSIM_PACKAGE_INDEX` names; else `None`."""
+    named = os.environ.get(INDEX_VARIABLE)
+    if named:
+        base = named.rstrip("/")
+        return PackageMetadata(base, base, f"{base}/packages")
+    try:
+        known = importlib.import_module("pip._internal.models.index").PyPI
+    except (ImportError, AttributeError):
+        return None
+    base = str(known.url).rstrip("/")
+    return PackageMetadata(base, base, f"https://{known.file_storage_domain}/packages")
 
 
 def _from_argv(argv: tuple[str, ...], public: str) -> tuple[_Wanted, ...]:
@@ -294,15 +310,15 @@ def _matching(wanted: _Wanted, versions: list[Version]) -> Version | None:
     return max(fitting, default=None)
 
 
-def _document(release: Fetched, project: _Project, version: str, *, whole: bool) -> str:
+def _document(release: Fetched, project: _Project, version: str, home: str, *, whole: bool) -> str:
     """The API's document as it was: the release's own `info`, `urls` uploaded by then, and the releases of then."""
     try:
         body: JsonObject = json.loads(release.body)
     except ValueError as error:
         raise ConnectorError(f"{release.url} is no JSON: {error}") from error
     names = {file.filename for file in project.releases[version]}
-    files = {v: [_public(json.loads(f.model_dump_json())) for f in fs] for v, fs in project.releases.items()}
-    body["urls"] = [_public(entry) for entry in body.get("urls", ()) if entry.get("filename") in names]
+    files = {v: [_public(json.loads(f.model_dump_json()), home) for f in fs] for v, fs in project.releases.items()}
+    body["urls"] = [_public(entry, home) for entry in body.get("urls", ()) if entry.get("filename") in names]
     body["vulnerabilities"] = []
     if whole:
         body["releases"] = files
@@ -310,9 +326,9 @@ def _document(release: Fetched, project: _Project, version: str, *, whole: bool)
     return json.dumps({key: body[key] for key in order if key in body}, ensure_ascii=True)
 
 
-def _public(entry: JsonObject) -> JsonObject:
+def _public(entry: JsonObject, home: str) -> JsonObject:
     """A file's entry with the address that the public index gives it; mirrors write their own."""
     digest = (entry.get("digests") or {}).get("blake2b_256")
     if not isinstance(digest, str) or len(digest) < 5:
         return entry
-    return {**entry, "url": f"{FILES}/{digest[:2]}/{digest[2:4]}/{digest[4:]}/{entry['filename']}"}
+    return {**entry, "url": f"{home}/{digest[:2]}/{digest[2:4]}/{digest[4:]}/{entry['filename']}"}

@@ -18,6 +18,8 @@ from toolsim.errors import ConnectorError
 
 LOCAL = frozenset({"127.0.0.1"})
 
+INDEXED = PackageMetadata("https://index.test", "https://index.test", "https://index.test/packages")
+
 
 class _Pages(BaseHTTPRequestHandler):
     seen: list[tuple[str, str]]
@@ -143,4 +145,4 @@ async def test_a_slow_source_is_given_up(pages):
 
 async def test_without_a_moment_nothing_is_asked():
     with pytest.raises(ConnectorError, match="states no time"):
-        await Gate().ask(PackageMetadata(), Query(argv=("pip", "index", "versions", "six")), None)
+        await Gate().ask(INDEXED, Query(argv=("pip", "index", "versions", "six")), None)

@@ -12,6 +12,7 @@ from toolsim.connectors import Fetched, Gate, Query
 from toolsim.connectors.package_metadata import PackageMetadata
 from toolsim.errors import ConnectorError
 
+INDEXED = PackageMetadata("https://index.test", "https://index.test", "https://files.index.test/packages")
 CASSETTES = Path(__file__).parent / "cassettes"
 DAY = 86_400.0
 AS_OF = 1_640_000_000.0  # 2021-12-20
@@ -32,7 +33,7 @@ def pip(*words: str) -> Query:
 
 async def test_versions_are_those_of_the_moment():
     with replayed("versions") as cassette:
-        found = await Gate(resolve=public).ask(PackageMetadata(), pip("index", "versions", "iniconfig"), AS_OF)
+        found = await Gate(resolve=public).ask(INDEXED, pip("index", "versions", "iniconfig"), AS_OF)
         assert cassette.all_played
     assert found.exact
     assert found.stdout == "iniconfig (1.1.1)\nAvailable versions: 1.1.1, 1.1.0, 1.0.1, 1.0.0, 0.1\n"
@@ -43,7 +44,7 @@ async def test_versions_are_those_of_the_moment():
 async def test_a_package_that_the_index_does_not_have_fails_as_pip_does():
     name = "deploysim-has-no-such-package"
     with replayed("unknown"):
-        found = await Gate(resolve=public).ask(PackageMetadata(), pip("index", "versions", name), NOW)
+        found = await Gate(resolve=public).ask(INDEXED, pip("index", "versions", name), NOW)
     assert (found.exit_code, found.stderr) == (1, f"ERROR: No matching distribution found for {name}\n")
 
 
@@ -79,43 +80,43 @@ INDEX = {
 
 
 async def index(url: str, parameters: object) -> Fetched:
-    page = INDEX.get(url.removeprefix("https://pypi.org"))
+    page = INDEX.get(url.removeprefix("https://index.test"))
     return Fetched(url, 404 if page is None else 200, json.dumps(page).encode())
 
 
 async def test_prereleases_and_yanked_releases_are_listed_as_pip_lists_them():
-    found = await PackageMetadata().answer(pip("index", "versions", "demo"), index, AS_OF)
+    found = await INDEXED.answer(pip("index", "versions", "demo"), index, AS_OF)
     assert found.stdout == "demo (1.11)\nAvailable versions: 1.11, 1.10, 1.9, 1.0\n"
-    found = await PackageMetadata().answer(pip("index", "versions", "--pre", "demo"), index, AS_OF)
+    found = await INDEXED.answer(pip("index", "versions", "--pre", "demo"), index, AS_OF)
     assert found.stdout.startswith("demo (2.0rc1)\n")
 
 
 async def test_a_package_younger_than_the_moment_does_not_exist():
-    found = await PackageMetadata().answer(pip("index", "versions", "demo"), index, 1_500_000_000.0)
+    found = await INDEXED.answer(pip("index", "versions", "demo"), index, 1_500_000_000.0)
     assert (found.stdout, found.exit_code) == ("", 1)
 
 
 @pytest.mark.parametrize(
     "query",
     [
-        Query(argv=("curl", "-s", "https://pypi.org/pypi/demo/json")),
-        Query(argv=("wget", "-qO-", "https://pypi.org/pypi/demo/json")),
-        Query(tool="fetch", arguments={"url": "https://pypi.org/pypi/demo/json"}),
+        Query(argv=("curl", "-s", "https://index.test/pypi/demo/json")),
+        Query(argv=("wget", "-qO-", "https://index.test/pypi/demo/json")),
+        Query(tool="fetch", arguments={"url": "https://index.test/pypi/demo/json"}),
     ],
 )
 async def test_the_document_is_that_of_the_moment(query):
-    found = await PackageMetadata().answer(query, index, AS_OF)
+    found = await INDEXED.answer(query, index, AS_OF)
     document = json.loads(found.stdout)
     assert found.exact
     assert document["info"]["summary"] == "of then"
     assert "3.0" not in document["releases"]
     assert [entry["filename"] for entry in document["urls"]] == ["demo-1.10.tar.gz"]
-    assert document["urls"][0]["url"].startswith("https://files.pythonhosted.org/packages/ab/ab/")
+    assert document["urls"][0]["url"].startswith("https://files.index.test/packages/ab/ab/")
     assert document["vulnerabilities"] == []
 
 
 async def test_an_install_is_not_answered_but_what_it_would_fetch_is_known():
-    found = await PackageMetadata().answer(pip("install", "-q", "demo<1.10", "-r", "x.txt"), index, AS_OF)
+    found = await INDEXED.answer(pip("install", "-q", "demo<1.10", "-r", "x.txt"), index, AS_OF)
     assert not found.exact
     assert "newest that fits <1.10 is 1.9" in found.facts[0]
 
@@ -131,14 +132,14 @@ async def test_an_install_is_not_answered_but_what_it_would_fetch_is_known():
         (("pip", "install", "--index-url", "https://own.test/simple", "demo"), False),
         (("pip", "list"), False),
         (("pip",), False),
-        (("curl", "-X", "POST", "https://pypi.org/pypi/demo/json"), False),
+        (("curl", "-X", "POST", "https://index.test/pypi/demo/json"), False),
         (("curl", "https://elsewhere.test/pypi/demo/json"), False),
-        (("curl", "https://pypi.org/simple/demo/"), False),
+        (("curl", "https://index.test/simple/demo/"), False),
         (("npm", "view", "demo"), False),
     ],
 )
 def test_it_applies_to_what_it_knows(argv, applies):
-    assert PackageMetadata().applies(Query(argv=argv)) is applies
+    assert INDEXED.applies(Query(argv=argv)) is applies
 
 
 async def test_an_answer_of_another_form_is_an_error_of_ours():
@@ -146,4 +147,4 @@ async def test_an_answer_of_another_form_is_an_error_of_ours():
         return Fetched(url, 200, b"<html>")
 
     with pytest.raises(ConnectorError, match="JSON form"):
-        await PackageMetadata().answer(pip("index", "versions", "demo"), broken, AS_OF)
+        await INDEXED.answer(pip("index", "versions", "demo"), broken, AS_OF)
