@@ -14,7 +14,7 @@ from typing import Any
 
 from harness.importers.base import Skipped
 from harness.importers.draft import Draft
-from harness.importers.generic_dialects import Dialect, dialect_of
+from harness.importers.generic_dialects import Dialect, dialect_of, has_dialect
 from harness.importers.generic_records import is_record
 from harness.importers.pairing import SkipCounts
 from harness.importers.reading import Record, read_document, read_records
@@ -50,7 +50,8 @@ class Generic:
 
     def sniff(self, path: Path, head: bytes) -> bool:  # noqa: ARG002  told by content
         """Records, or lists of records, that say who speaks or which tool runs."""
-        if any(is_record(record) for record in head_records(head)[:30]):
+        records = head_records(head)[:30]
+        if has_dialect(records) or any(is_record(record) for record in records):
             return True
         keys = key_paths(head, depth=4)
         lists = {f"{name}[]" for name in _LISTS} | {"[]"}

@@ -262,14 +262,25 @@ class Antigravity(Dialect):
             self.draft.skip(stamp, f"unknown step {kind!r} of {source!r}")
 
 
+def has_dialect(records: Sequence[JsonObject]) -> bool:
+    """Whether the records are those of a known dialect, told without roles."""
+    return _named_dialect(records) is not None
+
+
+def _named_dialect(records: Sequence[JsonObject]) -> str | None:
+    kinds = {as_text(record.get("type")) or "" for record in records}
+    if kinds & {"context.append_loop_event", "context.append_message", "turn.prompt"}:
+        return "kimi"
+    return "antigravity" if any("step_index" in record and "source" in record for record in records) else None
+
+
 def dialect_of(records: Sequence[JsonObject], draft: Draft) -> Dialect:
     """The reader for these records, by their structure."""
     some = records[:50]
+    named = _named_dialect(some)
+    if named is not None:
+        return Kimi(draft, named, named) if named == "kimi" else Antigravity(draft, named, named)
     kinds = {as_text(record.get("type")) or "" for record in some}
-    if kinds & {"context.append_loop_event", "context.append_message", "turn.prompt"}:
-        return Kimi(draft, "kimi", "kimi")
-    if any("step_index" in record and "source" in record for record in some):
-        return Antigravity(draft, "antigravity", "antigravity")
     agent: str | None = None
     if any("message" in record and "role" in record and "type" not in record for record in some):
         agent = "cursor"

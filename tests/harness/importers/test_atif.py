@@ -24,6 +24,7 @@ from toolsim.trajectory import (
 )
 
 PATH = Path("session.json")
+LS = {"command": "ls -a"}
 
 
 def _imported(document: dict[str, Any], path: Path = PATH) -> list[Trajectory]:
@@ -148,8 +149,8 @@ def test_results_of_one_step_go_to_the_calls_that_they_name() -> None:
 @pytest.mark.parametrize(
     ("message", "name", "arguments"),
     [
-        ("go\n<function=execute_bash>\n<parameter=command>\nls -a\n</parameter>\n</function>", "execute_bash", {"command": "ls -a"}),
-        ('{"analysis": "x", "commands": [{"keystrokes": "ls\\n"}]}', "terminal", {"commands": [{"keystrokes": "ls\n"}]}),
+        ("<function=execute_bash>\n<parameter=command>\nls -a\n</parameter>\n</function>", "execute_bash", LS),
+        ('{"analysis": "x", "commands": [{"keystrokes": "ls"}]}', "terminal", {"commands": [{"keystrokes": "ls"}]}),
         ("THOUGHT\n```bash\nls\n```", "command", {"command": "ls"}),
     ],
 )  # fmt: skip
