@@ -196,9 +196,9 @@ class _Reader:
             self.draft.answer(block, plain)
 
     def _note_delegation(self, result: JsonObject, recorded_id: str | None) -> None:
-        calls = [call for message in self.draft.messages()[-1:] for call in message.calls]
-        made = next((call.id for call in calls if call.recorded_id == recorded_id), None)
-        for ref in as_list(result.get("subagent_trajectory_ref")):
+        refs = as_list(result.get("subagent_trajectory_ref"))
+        made = self.draft.last_call(recorded_id) if refs else None
+        for ref in refs:
             named = first_text(member(ref, "trajectory_id"), member(ref, "session_id"))
             if named is not None and made is not None:
                 self.delegated[named] = made

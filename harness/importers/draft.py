@@ -146,6 +146,13 @@ class Draft:
         """Calls of the latest response that wait for their result."""
         return tuple(call for call in self._last_calls if self.book.is_open(call))
 
+    def last_call(self, recorded_id: str | None) -> str | None:
+        """The id here of a call of the latest response, by its recorded id."""
+        for item in reversed(self.items):
+            if isinstance(item, Message) and item.role == "assistant":
+                return next((call.id for call in item.calls if call.recorded_id == recorded_id), None)
+        return None
+
     def source(self, stamp: Stamp) -> str:
         """`file:place`."""
         return f"{self.name}:{stamp.where}"

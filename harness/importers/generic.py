@@ -136,7 +136,7 @@ def _read(
 def _session(path: Path, own: str | None, values: list[JsonObject], draft: Draft, dialect: Dialect) -> Session:
     headers = [value for value in values if not is_record(value)]
     named = own or _first(
-        [v for v in headers if v.get("type") in _HEADERS or v is values[-1]], "id", "sessionId", "session_id"
+        [v for v in headers if as_text(v.get("type")) in _HEADERS or v is values[-1]], "id", "sessionId", "session_id"
     )
     cwd = _first(values, "cwd", "directory", "workspacePath", "workspace") or dialect.cwd or _told_cwd(draft.messages())
     session_id = named or f"{path.stem}-{content_hash(values)[:16]}"

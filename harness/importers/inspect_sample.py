@@ -43,10 +43,10 @@ class _Events:
 def read_sample(sample: JsonObject, name: str, place: str, session: Session, skips: SkipCounts) -> Iterator[Trajectory]:
     """The trajectories of a sample, which stands at `place`; `session` is what the log says of it."""
     sample = {**sample, "events": _with_pool(sample)}
-    resolve = _Attachments(as_object(sample.get("attachments"))).resolve
+    attachments = _Attachments(as_object(sample.get("attachments")))
     events = _sort_events(as_list(sample.get("events")), place, skips)
-    final = [as_object(resolve(message)) for message in as_list(sample.get("messages"))]
-    main = _Conversation(name, place, skips, events.tools, resolve)
+    final = [attachments.message(message) for message in as_list(sample.get("messages"))]
+    main = _Conversation(name, place, skips, events.tools, attachments)
     strangers = main.follow(events.models.pop(_MAIN, []), final)
     draft = main.draft
     if draft.messages():
@@ -57,7 +57,7 @@ def read_sample(sample: JsonObject, name: str, place: str, session: Session, ski
         )  # fmt: skip
         yield Trajectory(own, tuple(draft.items), _outcome(sample))
         for agent, models in events.models.items():
-            sub = _Conversation(name, place, skips, events.tools, resolve)
+            sub = _Conversation(name, place, skips, events.tools, attachments)
             sub.follow(models, [])
             if sub.draft.messages():
                 yield Trajectory(
@@ -80,7 +80,7 @@ class _Conversation:
     place: str
     skips: SkipCounts
     tool_events: dict[str, JsonObject]
-    resolve: Any
+    attachments: _Attachments
     tools: tuple[ToolDefinition, ...] = ()
     draft: Draft = field(init=False)
 
@@ -93,16 +93,16 @@ class _Conversation:
         kept = {_key(message) for message in final}
         strangers: list[str] = []
         for where, event in models:
-            view = [as_object(self.resolve(message)) for message in as_list(event.get("input"))]
+            view = [self.attachments.message(message) for message in as_list(event.get("input"))]
             choice = as_object(next(iter(as_list(member(event, "output", "choices"))), None))
-            answer = as_object(self.resolve(choice.get("message")))
+            answer = self.attachments.message(choice.get("message"))
             belongs = follower.shares(view) or _key(answer) in kept
             if final and not follower.seen and not ({_key(m) for m in (*view, answer)} & kept):
                 belongs = False
             if not belongs:
                 strangers.append(where)
                 continue
-            self.tools = self.tools or read_tool_definitions(self.resolve(event.get("tools")))
+            self.tools = self.tools or read_tool_definitions(self.attachments.resolve(event.get("tools")))
             began = unix_time(event.get("timestamp"))
             stamp = Stamp(where, began, first_text(event.get("model"), answer.get("model")))
             follower.show(view, replace(stamp, at=began))
@@ -119,7 +119,7 @@ class _Conversation:
             for call in message.calls:
                 event = self.tool_events.get(call.recorded_id or "")
                 if event is not None and self.draft.book.is_open(call.id) and event.get("completed") is not None:
-                    found = read_output(self.resolve(event.get("result")))
+                    found = read_output(self.attachments.resolve(event.get("result")))
                     error = as_object(event.get("error"))
                     text = found.content or as_text(error.get("message")) or ""
                     result = ResultBlock(text, call.recorded_id, call.name, found.images, bool(error))
@@ -156,7 +156,7 @@ class _Conversation:
         took = as_number(event.get("working_time"))
         if took is None and began is not None and ended is not None and ended >= began:
             took = ended - began
-        raw = self.resolve(event.get("result"))
+        raw = self.attachments.resolve(event.get("result"))
         structured: JsonObject = {"error": error} if error else {}
         structured |= {"raw": raw} if isinstance(raw, str) and raw != text and raw else {}
         result = ResultBlock(
@@ -177,6 +177,14 @@ class _Attachments:
     """Texts that the log keeps once and refers to."""
 
     texts: JsonObject
+    _known: dict[int, tuple[Any, Any]] = field(default_factory=dict)
+
+    def message(self, value: Any) -> JsonObject:
+        """A message resolved once, however many inputs refer to it (those of a pool are one object)."""
+        if id(value) not in self._known:
+            self._known[id(value)] = value, as_object(self.resolve(value))
+        found: JsonObject = self._known[id(value)][1]
+        return found
 
     def resolve(self, value: Any) -> Any:
         """The value with every reference replaced by its text."""
