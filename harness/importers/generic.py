@@ -139,7 +139,7 @@ def _session(path: Path, own: str | None, values: list[JsonObject], draft: Draft
         [v for v in headers if as_text(v.get("type")) in _HEADERS or v is values[-1]], "id", "sessionId", "session_id"
     )
     cwd = _first(values, "cwd", "directory", "workspacePath", "workspace") or dialect.cwd or _told_cwd(draft.messages())
-    session_id = named or f"{path.stem}-{content_hash(values)[:16]}"
+    session_id = named or f"{dialect.agent or 'session'}-{content_hash(values)[:16]}"
     is_agent = dialect.is_agent or path.parent.name == "subagents" or "__subagents__" in path.name
     parent = _first(headers, "parentID", "parentSessionId", "parent_session_id")
     return Session(
