@@ -5,14 +5,17 @@ Blocking work (git, parsing) stands here; callers put it into a thread. Nothing 
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from harness.repositories import Base, locate
 from harness.selection import Cut
 from harness.tooldefs import infer_tools
 from repos.catalog import KnownRepository
+from repos.history import short_id
 from repos.snapshot import Snapshot, open_snapshot
 from toolsim.rebuild import Rebuilt, rebuild_measured
 from toolsim.scaffolds import scaffold_for
@@ -28,6 +31,11 @@ from toolsim.trajectory import (
     model_view,
     split,
 )  # fmt: skip
+
+_SHORT_ID = re.compile(r"(?m)^(?:index )?([0-9a-f]{7,12})(?=\.\.[0-9a-f]{7,12} | [A-Za-z(])")
+"""Short ids as `git log --oneline` and the `index` lines of diffs show them."""
+
+_LEAST_SHORT = 7
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +71,8 @@ def set_scene(
     base = locate(prefix, known) if use_repository else None
     snapshot: Snapshot | None = open_snapshot(Path(base.repository.git_dir), base.commit) if base else None
     rebuilt = rebuild_measured(prefix, scaffold, snapshot=snapshot, root=base.root if base else None)
+    if snapshot is not None:
+        _fit_git(rebuilt, prefix, snapshot)
     tools, tools_from = _tools(trajectory, prefix, scaffold, rebuilt)
     prompt, prompt_from = _system_prompt(prefix, system_prompt)
     facts: JsonObject = {
@@ -76,6 +86,20 @@ def set_scene(
         "as_of": prefix.as_of,
     }  # fmt: skip
     return Scene(prefix, reference, scaffold, rebuilt, base, tools, model_view(prefix.items), prompt, facts)
+
+
+def _fit_git(rebuilt: Rebuilt, prefix: Prefix, snapshot: Snapshot) -> None:
+    """How long git's short ids are in this session: as its own output shows, else the least if all of today's fit it.
+
+    The length grows with the number of objects, so a repository that has outgrown the least since says nothing of then:
+    the parameter is 0, not known.
+    """
+    results = (m.result.content for m in effects(prefix.items) if m.result is not None)
+    lengths = Counter(len(found) for text in results for found in _SHORT_ID.findall(text))
+    today = len(short_id(snapshot.git_dir, snapshot.commit))
+    shown = lengths.most_common(1)[0][0] if lengths else today if today == _LEAST_SHORT else 0
+    world = rebuilt.world
+    world.profile = replace(world.profile, parameters={**world.profile.parameters, "git_abbrev": shown})
 
 
 def _tools(

@@ -172,3 +172,12 @@ def _configure(made: Path, chosen: Mapping[str, str], remote_url: str | None) ->
             settings += [(f"branch.{name}.remote", "origin"), (f"branch.{name}.merge", _HEADS + name)]
     for key, value in settings:
         run(made, "config", "--file", str(made / "config"), key, value)
+
+
+def short_id(git_dir: Path, commit: str) -> str:
+    """The commit's id as this repository abbreviates it.
+
+    Raises:
+        UnknownRevision: it has no such commit.
+    """
+    return run(git_dir, "rev-parse", "--short", "--end-of-options", f"{check_commit(commit)}^{{commit}}").decode().strip()

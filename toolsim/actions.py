@@ -350,6 +350,10 @@ class Blur:
     type: Literal["blur"] = "blur"
 
 
+GIT_MOVED = "refs, index or objects of git are no longer those of the base commit"
+"""The text of the fact that a recorded git command changed what only its own `.git` would show."""
+
+
 @dataclass(frozen=True, slots=True)
 class Fact:
     """Something else that is true from here on (installed package, running server), for evidence and state hashes."""

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from toolsim import paths, shellparse
-from toolsim.actions import Blur, Fact, MakeDirectory, MovePath, Mutation, PutFile, RemovePath
+from toolsim.actions import GIT_MOVED, Blur, Fact, MakeDirectory, MovePath, Mutation, PutFile, RemovePath
 from toolsim.recorded_tables import FORMAT_SCRIPT, FORMATTERS, GENERATE_SCRIPT, MANIFESTS, WRITING_CODE
 
 if TYPE_CHECKING:
@@ -244,7 +244,11 @@ def _git(invocation: Invocation, cwd: str, run: RecordedRun, world: World) -> It
     at = invocation.arguments.index(sub) + 1 if sub in invocation.arguments else 0
     rest = list(invocation.arguments[at:])
     words = [w for w in rest if not w.startswith("-")]
-    if shellparse.is_read_only("git " + " ".join([sub, *rest])) or (sub in _QUIET_GIT and sub != "commit"):
+    if shellparse.is_read_only("git " + " ".join([sub, *rest])):
+        return
+    if _is_this_tree(cwd, world):
+        yield Fact(GIT_MOVED, f"git {sub} {run.token}")
+    if sub in _QUIET_GIT and sub != "commit":
         return
     if not _is_this_tree(cwd, world):
         yield Blur(cwd.rstrip("/") + "/", f"git {sub}")

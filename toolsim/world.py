@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from toolsim import merkle, paths, perform
 from toolsim.actions import (
+    GIT_MOVED,
     Action,
     Advance,
     Blur,
@@ -106,6 +107,11 @@ class World:
         return self.files.root
 
     # --- asking -----------------------------------------------------------------------------------------------------
+
+    @property
+    def git_moved(self) -> bool:
+        """Whether a recorded git command has changed refs, index or objects in a way that nothing here follows."""
+        return any(fact.text == GIT_MOVED for fact in self.facts)
 
     def key(self, path: str) -> str:
         """The canonical form of a path of this session, relative ones from the shell's directory."""

@@ -150,7 +150,7 @@ def environment(world: World, known: Mapping[str, str], git: Path | None) -> dic
         "GIT_TERMINAL_PROMPT": "0",
     }
     abbreviation = world.profile.parameters.get("git_abbrev")
-    env |= gitdir.settings(abbreviation if isinstance(abbreviation, int) else None)
+    env |= gitdir.settings(abbreviation if isinstance(abbreviation, int) and abbreviation > 0 else None)
     if git is not None:
         env |= {k: v for k, v in gitdir.identity(git).items() if k not in known}
     if world.now is not None:

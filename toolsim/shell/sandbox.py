@@ -11,6 +11,8 @@ import asyncio
 import concurrent.futures
 import functools
 import os
+import posixpath
+import re
 import shutil
 import sys
 import tempfile
@@ -28,6 +30,7 @@ from toolsim.shell.territory import Nothing
 from toolsim.shellparse import parse
 
 MAX_COMMAND = 120_000
+_SHORT_ID = re.compile(r"\b(?=[0-9]*[a-f])[0-9a-f]{7,12}\b")
 
 if TYPE_CHECKING:
     from toolsim.shell.source import Source
@@ -101,6 +104,9 @@ class SandboxShell:
         reason = refusal(parsed, command.command, known, world.profile.shell)
         if reason is not None:
             return reason
+        uses_git = any(posixpath.basename(i.name) == "git" for i in parsed.invocations)
+        if world.git_moved and uses_git:
+            return Unknown("git was used in the recorded session, its refs and index are not known")
         if world.kind(command.cwd) == "absent":
             return Unknown(f"the directory {command.cwd} is not there")
         if len(command.command.encode()) > MAX_COMMAND:
@@ -114,11 +120,15 @@ class SandboxShell:
         )
         scratch = Path(tempfile.mkdtemp(prefix="ds-"))
         try:
-            return await CommandRun(setting, scratch).perform()
+            done = await CommandRun(setting, scratch).perform()
         except OSError as error:
             raise ShellError(f"the sandbox could not be made or read: {error}") from error
         finally:
             await asyncio.to_thread(shutil.rmtree, scratch, ignore_errors=True)
+        shows_ids = isinstance(done, ShellRun) and uses_git and _SHORT_ID.search(done.output.output) is not None
+        if shows_ids and world.profile.parameters.get("git_abbrev") == 0:
+            return Unknown("how long the short ids of this repository were")
+        return done
 
     async def close(self) -> None:
         """End the process that starts sandboxes; the caches stay."""

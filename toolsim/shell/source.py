@@ -10,7 +10,6 @@ from typing import Protocol
 
 from repos.history import clone_as_of
 from repos.snapshot import Snapshot, checkout
-
 from toolsim.shell import gitdir
 from toolsim.world import World
 
