@@ -10,12 +10,14 @@ import traceback
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
+from harness.errors import HarnessError, StoreError
 from harness.ledger import ModelStep, ToolStep, read_steps, write_step
 from harness.resample import Rollout
 from harness.rows import End, RolloutRow
 from harness.scene import Scene
 from harness.store import Store
-from toolsim.errors import BudgetExceeded
+from repos.errors import RepositoryError
+from toolsim.errors import BudgetExceeded, ToolsimError
 from toolsim.trajectory import JsonObject
 
 
@@ -75,6 +77,10 @@ class _Batch:
             except BudgetExceeded as error:
                 self.budget = str(error)
                 return
+            except StoreError:
+                raise
+            except (HarnessError, RepositoryError, ToolsimError) as error:
+                end = End("failed", "preparation", f"{type(error).__name__}: {error}")
             except Exception as error:  # noqa: BLE001  the one broad catch: recorded with type and place, never scored
                 place = traceback.extract_tb(error.__traceback__)[-1]
                 where = f"{place.name} at line {place.lineno}"

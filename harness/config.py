@@ -8,13 +8,18 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from harness.errors import ConfigError
 
 RUNGS = ("recorded", "computed", "connector", "simulated")
 AFFORDANCES = ("rollout", "repo", "calls", "connectors")
 _ENVIRONMENT = "DEPLOYSIM_"
+_FORCED = {
+    "forcing": "teacher",
+    "rungs": tuple(name for name in RUNGS if name != "recorded"),
+    "affordances": tuple(name for name in AFFORDANCES if name != "rollout"),
+}
 
 
 class RunConfig(BaseModel):
@@ -33,13 +38,20 @@ class RunConfig(BaseModel):
     approval: Literal["recorded", "always", "never", "model"] = "recorded"
     evidence_tokens: int | None = Field(default=None, ge=0)
     seed: int = 0
-    samples: int = Field(default=1, ge=1)
     max_steps: int = Field(default=40, ge=1)
     max_seconds: float | None = Field(default=None, gt=0)
     max_rollout_tokens: int | None = Field(default=None, ge=1)
     temperature: float | None = None
     system_prompt: str | None = None
     context: int | None = Field(default=None, ge=512)
+
+    @field_validator("rungs", "affordances", mode="before")
+    @classmethod
+    def _listed(cls, value: Any) -> Any:
+        """Comma separated text, as flags and the environment have it; `none` is nothing."""
+        if isinstance(value, str):
+            return () if value.strip() in {"none", ""} else tuple(part.strip() for part in value.split(","))
+        return value
 
     @field_validator("rungs")
     @classmethod
@@ -50,6 +62,12 @@ class RunConfig(BaseModel):
     @classmethod
     def _known_affordances(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         return _known(value, AFFORDANCES)
+
+    @model_validator(mode="after")
+    def _forced_as_recorded(self) -> RunConfig:
+        if (self.candidate == "recorded") != (self.forcing != "none"):
+            raise ValueError("recorded actions need forcing free or teacher, and a candidate of its own needs none")
+        return self
 
     @property
     def identity_run(self) -> bool:
@@ -69,6 +87,9 @@ def resolve(
 ) -> RunConfig:
     """The settings from all sources; flags that are `None` were not given.
 
+    With recorded actions the record is taken in after each answer, and the reference answers nothing, unless said
+    otherwise: there the defaults are forcing `teacher`, and all rungs and affordances but `recorded` and `rollout`.
+
     Raises:
         ConfigError: a setting is unknown or does not fit.
     """
@@ -78,13 +99,15 @@ def resolve(
     for name in RunConfig.model_fields:
         given = (os.environ if environment is None else environment).get(_ENVIRONMENT + name.upper())
         if given is not None:
-            values[name] = tuple(given.split(",")) if name in {"rungs", "affordances"} else given
+            values[name] = given
     values.update({name: value for name, value in flags.items() if value is not None})
+    own = _FORCED if values.get("candidate") == "recorded" else {}
     try:
-        return RunConfig(**values)
+        return RunConfig.model_validate({**own, **values})
     except ValidationError as error:
         first = error.errors()[0]
-        raise ConfigError(f"setting {'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+        where = "setting " + ".".join(map(str, first["loc"])) if first["loc"] else "settings"
+        raise ConfigError(f"{where}: {first['msg'].removeprefix('Value error, ')}") from error
 
 
 def _from_file(file: Path) -> dict[str, Any]:
@@ -92,6 +115,8 @@ def _from_file(file: Path) -> dict[str, Any]:
         loaded = yaml.safe_load(file.read_text("utf-8"))
     except OSError as error:
         raise ConfigError(f"cannot read {file}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{file} is no UTF-8 text") from error
     except yaml.YAMLError as error:
         raise ConfigError(f"{file} is no YAML: {str(error).splitlines()[0]}") from error
     if not isinstance(loaded, dict):

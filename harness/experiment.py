@@ -14,6 +14,7 @@ from pathlib import Path
 from harness.batch import Notice, Outcome, Prepared, run_batch
 from harness.candidate import fits, open_candidate
 from harness.config import RunConfig
+from harness.errors import ConfigError, SelectionError
 from harness.ledger import ModelStep, ToolStep
 from harness.resample import Limits, Rollout
 from harness.rows import RolloutRow
@@ -61,18 +62,26 @@ def plan(store: Store, config: RunConfig, criteria: Criteria, inputs: JsonObject
     """Choose the prefixes and register run and rollouts.
 
     Raises:
+        SelectionError: a session is named that the store does not have.
+        ConfigError: the file of the system prompt cannot be read.
         StoreError: the store cannot be written.
     """
+    sessions = store.sessions()
+    for wanted in criteria.ids:
+        if not any(row.id.startswith(wanted) for row in sessions):
+            raise SelectionError(f"no session in {store.path} begins with {wanted!r}; `deploysim sessions` lists them")
+    prompt = system_prompt(config)
     manifest = {
         "config": config.model_dump(mode="json"),
         "criteria": _plain(criteria),
         "inputs": inputs,
         "versions": {"deploysim": version("deploysim"), "python": platform.python_version()},
         "prompts": prompt_hashes("toolsim", "harness"),
+        "system_prompt": None if prompt is None else content_hash(prompt),
     }
-    run = content_hash([manifest["config"], manifest["criteria"]])[:12]
+    run = content_hash([manifest[part] for part in ("config", "criteria", "system_prompt")])[:12]
     fresh = store.begin_run(run, "resample", manifest, now=time.time())
-    chosen, excluded = filter_sessions(store.sessions(), criteria)
+    chosen, excluded = filter_sessions(sessions, criteria)
     left_out = [(e.session, e.reason) for e in excluded]
     rows: list[RolloutRow] = []
     for session in chosen:
@@ -124,6 +133,22 @@ def open_models(config: RunConfig, budget: Budget) -> tuple[Model | None, Model 
     return candidate, open_model(config.simulator, budget=budget)
 
 
+def system_prompt(config: RunConfig) -> str | None:
+    """The supplied system prompt.
+
+    Raises:
+        ConfigError: its file cannot be read.
+    """
+    if config.system_prompt is None:
+        return None
+    try:
+        return Path(config.system_prompt).read_text("utf-8")
+    except OSError as error:
+        raise ConfigError(f"cannot read the system prompt {config.system_prompt}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"the system prompt {config.system_prompt} is no UTF-8 text") from error
+
+
 def _prepare(config: RunConfig, parts: Parts, loop: asyncio.AbstractEventLoop, row: RolloutRow) -> Prepared:
     trajectory = parts.store.trajectory(row.session)
     cut = Cut(row.session, turns(trajectory)[row.turn], row.step)
@@ -132,7 +157,7 @@ def _prepare(config: RunConfig, parts: Parts, loop: asyncio.AbstractEventLoop, r
         cut,
         parts.known,
         use_repository="repo" in config.affordances,
-        system_prompt=None if config.system_prompt is None else Path(config.system_prompt).read_text("utf-8"),
+        system_prompt=system_prompt(config),
     )
     if parts.candidate is None:
         return Prepared(scene)

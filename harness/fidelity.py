@@ -96,11 +96,13 @@ def _fill_redacted(recorded: str, answered: str) -> str:
     """The answer with `REDACTED` where the record has it, if all else agrees; a redacted span is no truth."""
     if "REDACTED" not in recorded:
         return answered
-    parts = recorded.split("REDACTED")
-    place = 0
-    for number, part in enumerate(parts):
-        found = answered.find(part, place) if number else (0 if answered.startswith(part) else -1)
+    first, *inner, last = recorded.split("REDACTED")
+    if not answered.startswith(first):
+        return answered
+    place = len(first)
+    for part in inner:
+        found = answered.find(part, place)
         if found < 0:
             return answered
         place = found + len(part)
-    return recorded if place == len(answered) or not parts[-1] else answered
+    return recorded if len(answered) >= place + len(last) and answered.endswith(last) else answered

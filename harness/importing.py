@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import fnmatch
 import hashlib
-from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -19,11 +18,15 @@ from toolsim.trajectory import Compaction, Item, Message, Trajectory, call_pairs
 
 @dataclass(slots=True)
 class ImportSummary:
-    """Counts of one import. `calls_recorded` have a result in the recording, `calls_paired` were joined with it."""
+    """Counts of one import: sessions read by agent, and what became of them.
 
-    sessions: Counter[str] = field(default_factory=Counter)
+    `calls_paired` of `calls` have their result; `results` are all results of the recordings, with a call or without.
+    """
+
+    sessions: dict[str, int] = field(default_factory=dict)
     added: int = 0
     known: int = 0
+    purged: int = 0
     calls: int = 0
     calls_paired: int = 0
     results: int = 0
@@ -36,7 +39,7 @@ def import_paths(
     calls: CallDatabase,
     paths: Iterable[Path],
     *,
-    format: str | None = None,  # noqa: A002  the flag's name
+    format: str | None = None,
     consent: Sequence[tuple[str, str]] = (),
     notice: Callable[[str], None] = lambda _: None,
 ) -> ImportSummary:
@@ -57,12 +60,14 @@ def import_paths(
             continue
         _count(item, summary)
         source = next((m.source for m in item.items if isinstance(m, Message) and m.source), item.session.id)
-        if store.add_session(item, source=source.rsplit(":", 1)[0], sha256=fingerprint(item)):
-            summary.added += 1
-            calls.add(recorded_calls(item, normalise_url(item.session.repository.url or "") or None))
+        kept = store.add_session(item, source=source.rsplit(":", 1)[0], sha256=fingerprint(item))
+        setattr(summary, kept, getattr(summary, kept) + 1)
+        if kept == "purged":
+            continue
+        # for a known session too: adding again adds nothing, and brings what an interrupted import left out
+        calls.add(recorded_calls(item, normalise_url(item.session.repository.url or "") or None))
+        if kept == "added":
             notice(item.session.id)
-        else:
-            summary.known += 1
     store.add_skips((s.path, s.where, s.reason) for s in summary.skipped)
     return summary
 
@@ -81,7 +86,8 @@ def _bare(item: Item) -> Item:
 
 def _count(trajectory: Trajectory, summary: ImportSummary) -> None:
     pairs = list(call_pairs(trajectory.items))
-    summary.sessions[trajectory.session.agent] += 1
+    agent = trajectory.session.agent
+    summary.sessions[agent] = summary.sessions.get(agent, 0) + 1
     summary.calls += len(pairs)
     summary.calls_paired += sum(p.result is not None for p in pairs)
     summary.results += sum(isinstance(i, Message) and i.result is not None for i in trajectory.items)

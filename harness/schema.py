@@ -6,7 +6,6 @@ import sqlite_utils
 
 migrations = sqlite_utils.Migrations("deploysim")
 
-STORE_VERSION = 1
 
 
 @migrations()
@@ -54,3 +53,7 @@ def create_tables(db: sqlite_utils.Database) -> None:
         pk=("run", "pair", "judge", "sides", "status"),
     )
     db.table("exclusions").create({"run": str, "session": str, "reason": str}, pk=("run", "session", "reason"))
+
+
+VERSIONS = frozenset({"create_tables"})
+"""The migrations that this version knows; a store with others is newer."""

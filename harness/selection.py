@@ -15,13 +15,16 @@ from repos.catalog import normalise_url
 from toolsim.seeds import derive_seed
 from toolsim.trajectory import Message, Trajectory, Turn, call_pairs, steps, turns
 
+STRATA = ("repo", "user", "agent", "model", "pool")
+"""What a sample may be spread over."""
+
 
 @dataclass(frozen=True, slots=True)
 class Criteria:
     """What to take. Times are Unix seconds; `turn` counts from 0, negative from the end; `None` is the default.
 
     `consent` maps metadata keys to patterns (shell style) that a session's metadata must match; `sample` is the
-    number of sessions, spread over the strata named by `stratify` (`repo`, `user`, `agent`, `model`, `pool`).
+    number of sessions, spread over the strata named by `stratify` (of `STRATA`).
     """
 
     ids: tuple[str, ...] = ()

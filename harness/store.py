@@ -9,10 +9,11 @@ from __future__ import annotations
 import json
 import sqlite3
 import threading
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 import sqlite_utils
 import zstandard
@@ -20,11 +21,14 @@ import zstandard
 from harness.errors import StoreError
 from harness.pools import pool_of
 from harness.rows import End, LedgerStep, RolloutRow, SessionRow
-from harness.schema import migrations
+from harness.schema import VERSIONS, migrations
 from repos.catalog import KnownRepository
 from toolsim.trajectory import JsonObject, Trajectory, call_pairs, dump_trajectory, load_trajectory, turns
 
 _MAX_BODY = 1 << 31
+
+Kept: TypeAlias = Literal["added", "known", "purged"]
+"""What became of a session that was given to a store."""
 
 
 class Store:
@@ -53,15 +57,30 @@ class Store:
             raise StoreError(f"there is no store at {self.path}; `deploysim import` makes one")
         with self._named():
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            new = not self.path.exists()
+            if not self.path.exists():
+                self.path.touch(0o600)
             connection = sqlite3.connect(self.path, timeout=30, check_same_thread=False, isolation_level=None)
-            database = sqlite_utils.Database(connection)
-            if new:
-                self.path.chmod(0o600)
-            connection.execute("pragma journal_mode=wal")
-            connection.execute("pragma synchronous=normal")
-            migrations.apply(database)
+            try:
+                self._recognise(connection)
+                connection.execute("pragma journal_mode=wal")
+                connection.execute("pragma synchronous=normal")
+                database = sqlite_utils.Database(connection)
+                if migrations.pending(database):
+                    with _writing(connection):
+                        migrations.apply(database)
+            except BaseException:
+                connection.close()
+                raise
         return database
+
+    def _recognise(self, connection: sqlite3.Connection) -> None:
+        database = sqlite_utils.Database(connection)
+        tables = [name for name in database.table_names() if not name.startswith("_")]
+        done = {migration.name for migration in migrations.applied(database)}
+        if tables and not done:
+            raise StoreError(f"{self.path} is no store: it holds the tables {', '.join(sorted(tables)[:5])}")
+        if not done <= VERSIONS:
+            raise StoreError(f"the store {self.path} was written by a newer version of deploysim")
 
     def __enter__(self) -> Store:
         return self
@@ -71,9 +90,10 @@ class Store:
 
     def close(self) -> None:
         """Close the file."""
-        if self._database is not None:
-            self._database.close()
-            self._database = None
+        with self._lock:
+            if self._database is not None:
+                self._database.close()
+                self._database = None
 
     @contextmanager
     def _named(self) -> Iterator[None]:
@@ -88,7 +108,7 @@ class Store:
         with self._lock, self._named():
             before = self.db.conn.total_changes
             with self.db.atomic():
-                self.db.table(table).insert_all(rows, ignore=ignore)
+                self.db.table(table).insert_all(map(_storable, rows), ignore=ignore)
             return int(self.db.conn.total_changes - before)
 
     def _rows(self, sql: str, parameters: Any = ()) -> list[dict[str, Any]]:
@@ -97,14 +117,22 @@ class Store:
 
     # --- sessions -----------------------------------------------------------------------------------------------
 
-    def add_session(self, trajectory: Trajectory, *, source: str, sha256: str) -> bool:
-        """Keep a session. False if it is there already, or was purged.
+    def add_session(self, trajectory: Trajectory, *, source: str, sha256: str) -> Kept:
+        """Keep a session, unless it is there already or was purged; says which.
 
         A session that is imported again from a longer file (the agent went on) is kept as a new state under the
-        id `ID+N`, with the lineage of the first.
+        id `ID+N`, with the lineage of the first. A purged session stays away however long it has grown.
         """
-        if self._rows("select 1 from sessions where sha256=? union select 1 from purged where sha256=?", (sha256,) * 2):
-            return False
+        with self._lock, self._named(), _writing(self.db.conn):
+            session = trajectory.session.id
+            if self._rows("select 1 from purged where sha256=? or session=?", (sha256, session)):
+                return "purged"
+            if self._rows("select 1 from sessions where sha256=?", (sha256,)):
+                return "known"
+            self._add_session(trajectory, source, sha256)
+            return "added"
+
+    def _add_session(self, trajectory: Trajectory, source: str, sha256: str) -> None:
         session = trajectory.session
         repo = session.repository.url
         pool = self._freeze_pool(session.lineage, repo or "")
@@ -118,7 +146,6 @@ class Store:
             "metadata": json.dumps(session.metadata), "body": _pack(dump_trajectory(trajectory)),
         }  # fmt: skip
         self._insert("sessions", [row])
-        return True
 
     def _free_id(self, wanted: str) -> str:
         taken = {
@@ -171,29 +198,51 @@ class Store:
         return str(found[0]["id"])
 
     def purge(self, session: str) -> dict[str, int]:
-        """Remove a session, its rollouts, pairs and judgements for good; importing it again adds nothing.
+        """Remove a session in all its states (`ID`, `ID+2` …), its rollouts, pairs and judgements for good.
 
-        Returns the number of rows removed by table.
+        Importing it again adds nothing. Returns the number of rows removed by table.
+
+        Raises:
+            StoreError: no or several sessions have this id; or the rows are gone, but another process keeps the file
+                open, so that what they held stays in the log until that ends.
         """
-        full = self.full_id(session)
-        removed: dict[str, int] = {}
-        of_session = "(select id from rollouts where session=:id)"
-        of_pair = f"(select id from pairs where rollout in {of_session})"
-        with self._named():
+        recorded = self.recorded_id(session)
+        states = [row["id"] for row in self._rows("select id from sessions") if _is_state(row["id"], recorded)]
+        removed: Counter[str] = Counter()
+        with self._lock, self._named():
             self.db.execute("pragma secure_delete=on")
-            with self.db.atomic():
-                self.db.execute(
-                    "insert or ignore into purged select sha256, id from sessions where id=:id", {"id": full}
-                )
-                for table, where in (
-                    ("judgements", f"pair in {of_pair}"), ("pairs", f"rollout in {of_session}"),
-                    ("steps", f"rollout in {of_session}"), ("ends", f"rollout in {of_session}"),
-                    ("rollouts", "session=:id"), ("exclusions", "session=:id"), ("sessions", "id=:id"),
-                ):  # fmt: skip
-                    removed[table] = self.db.execute(f"delete from {table} where {where}", {"id": full}).rowcount
+            with _writing(self.db.conn):
+                for state in states:
+                    self._purge(state, recorded, removed)
             self.db.execute("vacuum")
-            self.db.execute("pragma wal_checkpoint(truncate)")
-        return removed
+            busy = self.db.execute("pragma wal_checkpoint(truncate)").fetchone()[0]
+        if busy:
+            raise StoreError(
+                f"{recorded} is removed, but another process uses {self.path}: what it held stays in the log beside "
+                "the store until that process ends"
+            )
+        return dict(removed)
+
+    def _purge(self, state: str, recorded: str, removed: Counter[str]) -> None:
+        of_session = "(select id from rollouts where session=:id)"
+        # planted fakes belong to no rollout, but hold the text of a session
+        pairs = "json_extract(facts, '$.session')=:id"
+        values = {"id": state, "recorded": recorded}
+        self.db.execute("insert or ignore into purged select sha256, :recorded from sessions where id=:id", values)
+        for table, where in (
+            ("judgements", f"pair in (select id from pairs where {pairs})"), ("pairs", pairs),
+            ("steps", f"rollout in {of_session}"), ("ends", f"rollout in {of_session}"),
+            ("rollouts", "session=:id"), ("exclusions", "session=:id"), ("sessions", "id=:id"),
+        ):  # fmt: skip
+            removed[table] += self.db.execute(f"delete from {table} where {where}", values).rowcount
+
+    def recorded_id(self, session: str) -> str:
+        """The id that a session has in its recording: that of all its states.
+
+        Raises:
+            StoreError: no or several sessions match.
+        """
+        return self.trajectory(session).session.id
 
     def add_skips(self, skips: Iterable[tuple[str, str, str]]) -> None:
         """Keep what an import left out: (path, line or member, reason)."""
@@ -231,8 +280,12 @@ class Store:
             StoreError: there is none.
         """
         found = [r for r in self.runs() if run is None or r["id"].startswith(run)]
-        if not found or (run is not None and len(found) > 1):
-            raise StoreError(f"{len(found)} runs in {self.path} match {run or 'the newest'!r}")
+        if not found:
+            what = "no run" if run is None else f"no run that begins with {run!r}"
+            raise StoreError(f"there is {what} in {self.path}; `deploysim resample` makes one")
+        if run is not None and len(found) > 1:
+            names = ", ".join(r["id"] for r in found)
+            raise StoreError(f"{len(found)} runs in {self.path} begin with {run!r}: {names}")
         return found[-1]
 
     def add_rollouts(self, rollouts: Iterable[RolloutRow]) -> int:
@@ -322,6 +375,27 @@ def _rollout(row: dict[str, Any]) -> tuple[RolloutRow, End | None]:
     row["facts"] = json.loads(row["facts"])
     end = None if status is None else End(status, stage, reason, json.loads(end_facts))
     return RolloutRow(**row), end
+
+
+@contextmanager
+def _writing(connection: sqlite3.Connection) -> Iterator[None]:
+    """One transaction that holds the write lock from its beginning, so that what was looked up stays true."""
+    connection.execute("begin immediate")
+    try:
+        yield
+    except BaseException:
+        connection.rollback()
+        raise
+    connection.commit()
+
+
+def _storable(row: dict[str, Any]) -> dict[str, Any]:
+    """The row with text that SQLite takes: halves of surrogate pairs (undecodable file names) stand escaped."""
+    return {k: v.encode("utf-8", "backslashreplace").decode() if isinstance(v, str) else v for k, v in row.items()}
+
+
+def _is_state(name: str, recorded: str) -> bool:
+    return name == recorded or (name.startswith(recorded + "+") and name[len(recorded) + 1 :].isdigit())
 
 
 def _pack(data: bytes) -> bytes:

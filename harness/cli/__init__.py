@@ -60,9 +60,9 @@ def cli() -> None:
 
 def main() -> None:
     """Entry point of the `deploysim` command."""
-    from harness.errors import HarnessError  # noqa: PLC0415
-    from repos.errors import RepositoryError  # noqa: PLC0415
-    from toolsim.errors import ToolsimError  # noqa: PLC0415
+    from harness.errors import HarnessError
+    from repos.errors import RepositoryError
+    from toolsim.errors import ToolsimError
 
     try:
         cli.main(standalone_mode=False)

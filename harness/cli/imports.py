@@ -67,8 +67,9 @@ def parse_consent(text: str) -> tuple[str, str]:
 def print_summary(summary: ImportSummary, *, verbose: bool = False) -> None:
     """What an import did, for people."""
     total = sum(summary.sessions.values())
-    click.echo(f"{total} sessions read: {summary.added} added, {summary.known} known already")
-    for agent, count in summary.sessions.most_common():
+    gone = f", {summary.purged} purged before" if summary.purged else ""
+    click.echo(f"{total} sessions read: {summary.added} added, {summary.known} known already{gone}")
+    for agent, count in sorted(summary.sessions.items(), key=lambda item: -item[1]):
         click.echo(f"  {count:5d}  {agent}")
     click.echo(f"{summary.calls} calls, {summary.calls_paired} with their result; {summary.results} results in all")
     if summary.no_consent:

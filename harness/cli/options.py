@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, is_dataclass
 from datetime import UTC, datetime
@@ -12,6 +13,7 @@ from typing import Any, TypeVar
 import click
 
 F = TypeVar("F", bound=Callable[..., Any])
+_SURROGATES = re.compile("[\ud800-\udfff]")
 
 
 def _stack(decorators: Iterable[Callable[[Any], Any]]) -> Callable[[F], F]:
@@ -73,7 +75,9 @@ def say(text: str) -> None:
 
 def print_json(value: Any) -> None:
     """One JSON document on stdout; dataclasses become objects."""
-    click.echo(json.dumps(value, default=_plain, ensure_ascii=False, indent=2))
+    text = json.dumps(value, default=_plain, ensure_ascii=False, indent=2)
+    # half a surrogate pair can be written only escaped
+    click.echo(_SURROGATES.sub(lambda match: f"\\u{ord(match[0]):04x}", text))
 
 
 def print_table(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:

@@ -15,7 +15,7 @@ from harness.cli.options import calls_beside, calls_option, json_option, print_j
 @calls_option
 @json_option
 def command(session: str, store: Path, calls_path: Path | None, as_json: bool) -> None:
-    """Remove SESSION for good: its record, rollouts, pairs, judgements and recorded calls.
+    """Remove SESSION for good, in all its states: record, rollouts, pairs, judgements and recorded calls.
 
     Importing the same recording again adds nothing.
     """
@@ -23,7 +23,7 @@ def command(session: str, store: Path, calls_path: Path | None, as_json: bool) -
     from toolsim.calldb import CallDatabase
 
     with Store(store, create=False) as opened:
-        full = opened.full_id(session)
+        full = opened.recorded_id(session)
         path = calls_beside(store, calls_path)
         pairs = 0
         if path.exists():

@@ -79,40 +79,27 @@ judge_options = _stack([
 def criteria_from(flags: dict[str, Any]) -> Criteria:
     """The selection flags as criteria."""
     from harness.cli.imports import parse_consent
-    from harness.selection import Criteria
+    from harness.selection import STRATA, Criteria
 
+    strata = tuple(name for name in flags["stratify"].split(",") if name)
+    for name in strata:
+        if name not in STRATA:
+            raise click.BadParameter(f"{name!r} is not one of {', '.join(STRATA)}", param_hint="--stratify")
     return Criteria(
         ids=tuple(flags["ids"]), agents=tuple(flags["agents"]), repos=tuple(flags["repos"]), pool=flags["pool"],
         since=moment(flags["since"]), until=moment(flags["until"]),
         consent=tuple(parse_consent(text) for text in flags["consent"]),
         turn=flags["turn"], step=flags["step"], sample=flags["sample"],
-        stratify=tuple(name for name in flags["stratify"].split(",") if name),
+        stratify=strata,
         samples=flags["samples"], seed=flags["seed"] or 0, with_calls=flags["with_calls"],
     )  # fmt: skip
 
 
 def config_from(flags: dict[str, Any]) -> RunConfig:
-    """The run flags as settings.
+    """The run flags as settings."""
+    from harness.config import RunConfig, resolve
 
-    With recorded actions the reference answers nothing unless asked for: rung `recorded` and affordance `rollout` are
-    off by default there.
-    """
-    from harness.config import AFFORDANCES, RUNGS, resolve
-
-    given = {name: flags[name] for name in (
-        "candidate", "simulator", "api", "actions", "lookup", "approval", "system_prompt", "max_steps",
-        "max_seconds", "max_rollout_tokens", "temperature", "context", "seed", "forcing",
-    )}  # fmt: skip
-    recorded = flags["candidate"] == "recorded"
-    if recorded and given["forcing"] is None:
-        given["forcing"] = "teacher"
-    for name, every, own in (("rungs", RUNGS, "recorded"), ("affordances", AFFORDANCES, "rollout")):
-        text = flags[name]
-        if text is not None:
-            given[name] = () if text == "none" else tuple(text.split(","))
-        elif recorded:
-            given[name] = tuple(part for part in every if part != own)
-    return resolve(given, flags["config_file"])
+    return resolve({name: flags.get(name) for name in RunConfig.model_fields}, flags["config_file"])
 
 
 def run_async(work: Coroutine[Any, Any, T]) -> T:
