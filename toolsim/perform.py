@@ -6,7 +6,8 @@ puts its content whether or not we know if the file was there before). What a re
 `Problem`, with no mutations. Shell commands, sub-agents, questions and opaque tools are other rungs' work.
 
 Profile parameters read here: `must_read` (edits of files that the agent has not read since their last change are
-refused), `newlines` (`"keep"`: texts are matched as they are; else CRLF is matched as LF and written back as CRLF).
+refused), `newlines` (`"keep"`: texts are matched as they are; else CRLF is matched as LF and written back as CRLF),
+`clamp_lines` (ranges past the end of a file are cut to it, and every line gets a line end).
 """
 
 from __future__ import annotations
@@ -190,11 +191,19 @@ def _edit_lines(action: EditLines, world: World) -> Performed:
     found = _text(world, action.path)
     if not isinstance(found, str):
         return found, ()
-    lines = found.splitlines(keepends=True)
-    if not (1 <= action.start <= len(lines) + 1 and action.end <= len(lines) and action.end >= action.start - 1):
+    lines = found.split("\n")
+    lines = [f"{line}\n" for line in lines[:-1]] + ([lines[-1]] if lines[-1] else [])
+    start, end = action.start, action.end
+    if world.profile.parameters.get("clamp_lines"):
+        lines = [line if line.endswith("\n") else f"{line}\n" for line in lines]
+        start, end = min(start, len(lines) + 1), min(end, len(lines))
+    if not (1 <= start <= len(lines) + 1 and end <= len(lines) and end >= start - 1):
         return Problem("bad_range", action.path, {"lines": len(lines)}), ()
+    head = "".join(lines[: start - 1])
+    if head and not head.endswith("\n") and action.text:
+        return Unknown("tools differ on text after a last line without a line end"), ()
     text = action.text + "\n" if action.text and not action.text.endswith("\n") else action.text
-    after = "".join(lines[: action.start - 1]) + text + "".join(lines[action.end :])
+    after = head + text + "".join(lines[end:])
     put = PutFile(action.path, encode(after), _mode(world, action.path))
     return Changed((Change(action.path, found, after),)), (put,)
 

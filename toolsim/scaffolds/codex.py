@@ -2,7 +2,8 @@
 
 Source of the forms: the public `codex-rs` (unified_exec, apply-patch, core truncation) and recorded rollouts of
 versions 0.140 to 0.142. Profile parameters: `exec_form` (`chunk`: the header with `Chunk ID`; `exit`: `Exit code`
-with `Wall time`; `json`: the oldest JSON object), `max_output_tokens` (the default limit).
+with `Wall time`; `json`: the oldest JSON object), `truncation` (what stands above a shortened output: `warning`, since
+0.142, or only its number of `lines`).
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import hashlib
 import json
 import re
 import shlex
+import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
@@ -55,6 +57,8 @@ _EXIT = re.compile(
     r"(?:Total output lines: \d+\n)?Output:\n(?P<body>.*)",
     re.DOTALL,
 )
+_CUT = re.compile(r"…\d+ tokens truncated…")
+_WARNING = "Warning: truncated output (original token count: "
 _SHELLS = frozenset({"exec_command", "shell", "shell_command", "local_shell", "container.exec", "unified_exec"})
 _NETWORK = frozenset({"web_search", "web_search_call", "tool_search", "image_generation", "view_image"})
 _DELEGATES = frozenset({"spawn_agent", "send_input", "wait_agent", "send_message"})
@@ -74,6 +78,7 @@ class CodexScaffold:
         cwd = session.cwd or "/"
         names = {call.id: call.name for m in messages for call in m.calls}
         forms: Counter[str] = Counter()
+        truncation = "lines" if _version(session.agent_version) < (0, 142) else "warning"
         unexplained = 0
         for message in messages:
             if message.result is None or names.get(message.result.call_id) not in _SHELLS:
@@ -81,11 +86,14 @@ class CodexScaffold:
             form = _form(message.result.content)
             forms[form or ""] += 1
             unexplained += form is None
+            if form == "chunk" and (match := _CHUNK.fullmatch(message.result.content)) and _is_cut(match):
+                truncation = "warning" if match["body"].startswith(_WARNING) else "lines"
         forms.pop("", None)
         form = forms.most_common(1)[0][0] if forms else "chunk"
         userland = "bsd" if cwd.startswith("/Users/") else "powershell" if paths.is_windows(cwd) else "gnu"
         shell = "zsh" if userland == "bsd" else "bash"
-        return ScaffoldProfile(self.name, session.agent_version, userland, shell, cwd, {"exec_form": form}, unexplained)
+        parameters = {"exec_form": form, "truncation": truncation}
+        return ScaffoldProfile(self.name, session.agent_version, userland, shell, cwd, parameters, unexplained)
 
     def action(
         self, call: ToolCall, profile: ScaffoldProfile, cwd: str, env: Mapping[str, str] | None = None
@@ -132,7 +140,7 @@ class CodexScaffold:
             case Problem("no_process") if isinstance(action, Poll):
                 return Rendered(f"write_stdin failed: Unknown process id {action.handle}", True)
             case Problem():
-                return _patch_problem(action, outcome)
+                return _problem(action, outcome)
         return Unknown(f"the form of {type(outcome).__name__} is not known")
 
     def observe(
@@ -155,10 +163,11 @@ class CodexScaffold:
         """The command's own output inside a recorded result; `None` where it was truncated."""
         if not isinstance(action, RunShell | Poll):
             return result.content if isinstance(action, Opaque) else None
-        match = _CHUNK.fullmatch(result.content) or _EXIT.fullmatch(result.content)
-        if match is None:
+        form = str(profile.parameters.get("exec_form", "chunk"))
+        if form == "json":
             return _json_output(result.content)
-        return None if match["body"].startswith("Warning: truncated output") else match["body"]
+        match = (_CHUNK if form == "chunk" else _EXIT).fullmatch(result.content)
+        return None if match is None or _is_cut(match) else match["body"]
 
 
 def estimated_tokens(text: str) -> int:
@@ -166,18 +175,18 @@ def estimated_tokens(text: str) -> int:
     return -(-len(text.encode("utf-8", "surrogateescape")) // 4)
 
 
-def truncate(text: str, tokens: int) -> str:
-    """The head and tail that Codex keeps of an output over `tokens`, with its warning."""
-    total = estimated_tokens(text)
-    if total <= tokens:
-        return text
+def truncate(text: str, tokens: int, *, warning: bool = True) -> str:
+    """The head and tail that Codex keeps of an output over `tokens`, cut at characters, under what it says of it."""
     data = text.encode("utf-8", "surrogateescape")
-    half = tokens * 4 // 2
-    head = data[:half].decode("utf-8", "ignore")
-    tail = data[len(data) - half :].decode("utf-8", "ignore")
-    lines = len(text.splitlines())
-    warning = f"Warning: truncated output (original token count: {total})\nTotal output lines: {lines}\n\n"
-    return f"{warning}{head}…{total - tokens} tokens truncated…{tail}"
+    room = tokens * 4
+    if len(data) <= room:
+        return text
+    head = data[: room // 2].decode("utf-8", "ignore")
+    tail = data[len(data) - (room - room // 2) :].decode("utf-8", "ignore")
+    left_out = -(-(len(data) - room) // 4)
+    lines = text.count("\n") + (not text.endswith("\n"))
+    above = f"{_WARNING}{estimated_tokens(text)})\n" if warning else ""
+    return f"{above}Total output lines: {lines}\n\n{head}…{left_out} tokens truncated…{tail}"
 
 
 def _shell(call: ToolCall, cwd: str) -> Action:
@@ -199,6 +208,8 @@ def _exec_output(call: ToolCall, outcome: ShellOutput, profile: ScaffoldProfile)
     limit = min(asked, LIMIT) if isinstance(asked, int) and asked > 0 else LIMIT
     form = profile.parameters.get("exec_form", "chunk")
     output = outcome.output
+    if form != "chunk" and (outcome.running is not None or estimated_tokens(output) > LIMIT):
+        return Unknown("how the older tools show a running command or a long output")
     if form == "json":
         meta = {"exit_code": outcome.exit_code, "duration_seconds": round(outcome.duration, 1)}
         return Rendered(json.dumps({"output": output, "metadata": meta}), None, outcome.exit_code)
@@ -213,7 +224,8 @@ def _exec_output(call: ToolCall, outcome: ShellOutput, profile: ScaffoldProfile)
     )  # fmt: skip
     head = f"Chunk ID: {chunk}\nWall time: {outcome.duration:.4f} seconds\n{state}\n"
     counted = f"Original token count: {estimated_tokens(output)}\nOutput:\n"
-    return Rendered(head + counted + truncate(output, limit), None, outcome.exit_code)
+    shown = truncate(output, limit, warning=profile.parameters.get("truncation") != "lines")
+    return Rendered(head + counted + shown, None, outcome.exit_code)
 
 
 def _patch_summary(outcome: Changed, call: ToolCall) -> str:
@@ -226,17 +238,34 @@ def _patch_summary(outcome: Changed, call: ToolCall) -> str:
     return "Success. Updated the following files:\n" + "\n".join(lines) + "\n"
 
 
-def _patch_problem(action: Action, problem: Problem) -> Rendered | Unknown:
+def _problem(action: Action, problem: Problem) -> Rendered | Unknown:
+    if isinstance(action, Invalid):
+        return Rendered(action.message, True)
     if not isinstance(action, Patch):
-        message = problem.detail.get("message")
-        return Rendered(str(message), True) if message else Unknown("the tool's message is not known")
-    if problem.kind == "missing":
-        text = f"Failed to read file to update {problem.path}: No such file or directory (os error 2)"
-        return Rendered(f"apply_patch verification failed: {text}", True)
-    if problem.kind == "not_found_in_file" and "expected" in problem.detail:
-        text = f"Failed to find expected lines in {problem.path}:\n{problem.detail['expected']}"
-        return Rendered(f"apply_patch verification failed: {text}", True)
-    return Unknown(f"the message for a patch that fails with {problem.kind} is not known")
+        return Unknown("the tool's message is not known")
+    words = _patch_words(action, problem)
+    if words is None:
+        return Unknown(f"the message for a patch that fails with {problem.kind} is not known")
+    return Rendered(f"apply_patch verification failed: {words}", True)
+
+
+def _patch_words(action: Patch, problem: Problem) -> str | None:
+    """What `codex-rs/apply-patch` says when a patch is verified; paths are absolute there."""
+    path = paths.canonical(problem.path, action.cwd) if problem.path else ""
+    reason, missing = problem.detail.get("reason"), problem.detail.get("missing")
+    match problem.kind, reason:
+        case "missing", _:
+            what = "Failed to read file to update" if problem.detail.get("operation") == "update" else "Failed to read"
+            return f"{what} {path}: No such file or directory (os error 2)"
+        case "bad_patch", "context":
+            return f"Failed to find context '{missing}' in {path}"
+        case "bad_patch", "lines":
+            return f"Failed to find expected lines in {path}:\n{missing}"
+        case "bad_patch", "first_line":
+            return "invalid patch: The first line of the patch must be '*** Begin Patch'"
+        case "bad_patch", "last_line":
+            return "invalid patch: The last line of the patch must be '*** End Patch'"
+    return None
 
 
 def _recorded_changes(result: ToolResult) -> dict[str, dict] | None:  # type: ignore[type-arg]
@@ -245,6 +274,18 @@ def _recorded_changes(result: ToolResult) -> dict[str, dict] | None:  # type: ig
     if not isinstance(changes, dict) or structured.get("success") is False:
         return None
     return {str(path): change for path, change in changes.items() if isinstance(change, dict)}
+
+
+def _version(text: str | None) -> tuple[int, ...]:
+    """The version as numbers; an unknown one counts as the newest."""
+    found = re.match(r"(\d+)\.(\d+)", text or "")
+    return (int(found[1]), int(found[2])) if found else (sys.maxsize,)
+
+
+def _is_cut(match: re.Match[str]) -> bool:
+    """Whether the middle of the output was left out: its form says so, above and at the place."""
+    body = match["body"]
+    return body.startswith((_WARNING, "Total output lines: ")) and _CUT.search(body) is not None
 
 
 def _form(content: str) -> str | None:

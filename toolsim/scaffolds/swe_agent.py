@@ -1,8 +1,9 @@
 """SWE-agent: 0.x text commands with a file window, 1.x tools (`bash`, `str_replace_editor`, `submit`).
 
 Source: the public SWE-agent repository (`config/commands`, `tools/edit_anthropic`) and recorded trajectories.
-Profile parameters: `window` (lines shown), `crlf` (1.x terminals end lines in CRLF), `prefix` (text before every
-observation, such as `OBSERVATION:`), `empty` (what stands for no output).
+Profile parameters: `window` (lines shown), `crlf` (1.x terminals end lines in CRLF), `strip` (1.x: white space around
+an output is cut off), `newline` (0.x: the line end after an output is kept; the last releases cut it off), `prefix`
+(text before every observation, such as `OBSERVATION:`), `empty` (what stands for no output).
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from collections.abc import Mapping, Sequence
 
 from toolsim.actions import (
     Action,
+    Edit,
     EditLines,
     Invalid,
     MarkRead,
@@ -23,6 +25,7 @@ from toolsim.actions import (
     Read,
     Reply,
     RunShell,
+    Seen,
     SetEnv,
     ShellOutput,
     Unknown,
@@ -31,11 +34,16 @@ from toolsim.actions import (
 from toolsim.scaffolds.base import Rendered, ScaffoldProfile
 from toolsim.scaffolds.str_replace import EditorForm, editor_action, editor_output
 from toolsim.scaffolds.swe_window import Window, window_action, window_output
-from toolsim.trajectory import Message, Session, ToolCall, ToolDefinition, ToolResult
+from toolsim.trajectory import JsonObject, Message, Session, ToolCall, ToolDefinition, ToolResult
 
 EMPTY = "Your command ran successfully and did not produce any output."
 PREFIX = "OBSERVATION:\n"
-_SHOWN = re.compile(r"\[File: (?P<path>\S.*) \((?P<total>\d+) lines total\)\]\n(?P<body>.*)", re.DOTALL)
+_SHOWN = re.compile(
+    r"(?:(?:Warning|Error): .*\n)*"
+    r"\[File: (?P<path>\S.*) \((?P<total>\d+) lines total\)\]\n(?P<body>(?:.|\n)*)"
+)
+_MORE = re.compile(r"(?m)^\(\d+ more lines (?:above|below)\)$")
+_STATED = re.compile(r"shows you (\d+) lines of a file at a time")
 _NUMBERED = re.compile(r"(\d+):(.*)")
 _FORM = EditorForm(limit=16_000)
 
@@ -80,16 +88,11 @@ class SweAgentScaffold:
     def fit(self, session: Session, messages: Sequence[Message]) -> ScaffoldProfile:
         """Generation, line ends and prefix of the results in the prefix."""
         names = Counter(call.name for m in messages for call in m.calls)
-        results = [m.result.content for m in messages if m.result is not None]
         old = names["command"] > 0 or (session.agent_version or "1").startswith("0")
-        marked = sum(text.startswith(PREFIX) for text in results)
-        parameters = {
-            "generation": 0 if old else 1,
-            "window": _window_size(results),
-            "crlf": any("\r\n" in text for text in results),
-            "prefix": PREFIX if marked > len(results) / 2 else "",
-            "empty": EMPTY,
-        }
+        submits = {call.id for m in messages for call in m.calls if call.name == "submit"}
+        results = [m.result for m in messages if m.result is not None and m.result.call_id not in submits]
+        texts = [result.content for result in results if result.content]
+        parameters = _form_0(session, messages, texts) if old else _form_1(texts)
         cwd = next((m.cwd for m in messages if m.cwd), None) or session.cwd or "/"
         return ScaffoldProfile(self.name, session.agent_version, "gnu", "bash", cwd, parameters)
 
@@ -114,6 +117,8 @@ class SweAgentScaffold:
     ) -> Rendered | Unknown:  # fmt: skip
         """The observation."""
         match outcome:
+            case ShellOutput(running=str()) | ShellOutput(timed_out=True):
+                return Unknown("how a command that does not end is shown")
             case ShellOutput():
                 return Rendered(_observation(outcome.output, profile), None, outcome.exit_code)
             case Reply(text, is_error):
@@ -125,63 +130,110 @@ class SweAgentScaffold:
             if isinstance(made, Unknown):
                 return made
             text, window = made
-            return Rendered(text, None, None, window.env())
+            return Rendered(_observation(text, profile), None, None, window.env())
         shown = editor_output(call.arguments, action, outcome, _FORM)
-        return shown if isinstance(shown, Unknown) else Rendered(_observation(shown[0].rstrip("\n"), profile), shown[1])
+        return shown if isinstance(shown, Unknown) else Rendered(_observation(f"{shown[0]}\n", profile), shown[1])
 
     def observe(
         self, call: ToolCall, action: Action, result: ToolResult, profile: ScaffoldProfile
     ) -> tuple[Mutation, ...]:
-        """A window that shows the whole file gives its content; a created file is known; the window moves."""
+        """Lines that a window shows; a created or edited file where it shows all of it; the window's place."""
         if isinstance(action, Write) and "created successfully" in result.content:
             return (PutFile(action.path, action.content.encode("utf-8", "surrogateescape")), MarkRead(action.path))
-        match = _SHOWN.search(result.content)
+        match = _SHOWN.match(result.content)
         if match is None or not isinstance(action, Read | Write | EditLines):
-            return ()
+            return _edited_text(action, result, profile)
         numbered = [(int(m[1]), m[2]) for line in match["body"].split("\n") if (m := _NUMBERED.fullmatch(line))]
-        moved: tuple[Mutation, ...] = ()
-        if numbered:
-            size = int(profile.parameters.get("window", 100))
-            middle = max(numbered[0][0] - 1 + size // 2, size // 2)
-            moved = (SetEnv("CURRENT_FILE", match["path"]), SetEnv("CURRENT_LINE", str(middle)))
-        whole = [n for n, _ in numbered] == list(range(1, int(match["total"]) + 1))
-        if not whole:
-            return moved
         text = "".join(f"{line}\n" for _, line in numbered)
+        whole = [n for n, _ in numbered] == list(range(1, int(match["total"]) + 1))
+        moved = _moved(match, numbered, profile)
+        if isinstance(action, Read):
+            shown = Seen(match["path"], text if whole else text[:-1], numbered[0][0] if numbered else 1, whole)
+            return (shown, MarkRead(match["path"]), *moved) if numbered or whole else moved
+        if not whole:
+            return (MarkRead(match["path"]), *moved)
         return (PutFile(match["path"], text.encode("utf-8", "surrogateescape")), MarkRead(match["path"]), *moved)
 
     def raw(self, call: ToolCall, action: Action, result: ToolResult, profile: ScaffoldProfile) -> str | None:
-        """The command's output without prefix and terminal line ends."""
+        """The command's output without prefix and terminal line ends, its last line end put back."""
         if not isinstance(action, RunShell | Opaque):
             return None
-        text = result.content
-        if text == EMPTY:
+        text, form = result.content, profile.parameters
+        if form.get("generation") == 0:
+            return text if form.get("newline", True) or not text else f"{text}\n"
+        if text == form.get("empty", EMPTY):
             return ""
-        if not text.startswith(profile.parameters["prefix"]):
+        prefix = str(form.get("prefix", ""))
+        if not text.startswith(prefix):
             return None
-        text = text.removeprefix(profile.parameters["prefix"])
-        return text.replace("\r\n", "\n") if profile.parameters["crlf"] else text
+        output = text.removeprefix(prefix)
+        output = output.replace("\r\n", "\n") if form.get("crlf") else output
+        return f"{output}\n" if _observation(f"{output}\n", profile) == text else None
 
 
-def _window_size(results: Sequence[str]) -> int:
-    """The largest number of lines that a window of the prefix shows where more stood around it; else 100."""
+def _form_0(session: Session, messages: Sequence[Message], texts: Sequence[str]) -> JsonObject:
+    """The file window of 0.x. Of the outputs most end as the release leaves them."""
+    told = [session.system_prompt or "", *(m.text for m in messages if m.role in ("system", "user"))]
+    stated = next((int(m[1]) for text in told if (m := _STATED.search(text))), 100)
+    ended = [text.endswith("\n") for text in texts]
+    return {
+        "generation": 0,
+        "window": _window_size(texts) or stated,
+        "newline": sum(ended) * 2 >= len(ended),
+        "clamp_lines": True,
+    }
+
+
+def _form_1(texts: Sequence[str]) -> JsonObject:
+    """What stands around an output of 1.x; where the prefix shows nothing, as release 1.0 has it."""
+    shown = [text for text in texts if text != EMPTY]
+    marked = sum(text.startswith(PREFIX) for text in shown)
+    bodies = [text.removeprefix(PREFIX) for text in shown]
+    return {
+        "generation": 1,
+        "crlf": any("\r\n" in text for text in bodies) or not any("\n" in text for text in bodies),
+        "prefix": PREFIX if marked * 2 >= len(shown) else "",
+        "strip": not any(text != text.strip() for text in bodies),
+        "empty": EMPTY,
+    }
+
+
+def _window_size(texts: Sequence[str]) -> int:
+    """The largest number of lines that a window of the prefix shows where more stood around it; 0 for none."""
     sizes = [
         sum(_NUMBERED.fullmatch(line) is not None for line in match["body"].split("\n"))
-        for text in results
-        if (match := _SHOWN.search(text)) and " more lines " in match["body"]
+        for text in texts
+        if (match := _SHOWN.match(text)) and _MORE.search(match["body"])
     ]
-    return max(sizes, default=100)
+    return max(sizes, default=0)
 
 
 def _window(profile: ScaffoldProfile, env: Mapping[str, str] | None) -> Window:
     return Window.of(env or {}, int(profile.parameters.get("window", 100)))
 
 
+def _moved(match: re.Match[str], numbered: list[tuple[int, str]], profile: ScaffoldProfile) -> tuple[Mutation, ...]:
+    """Where the window stands after it showed these lines."""
+    shown = len(numbered) if _MORE.search(match["body"]) else 0
+    size = max(shown, int(profile.parameters.get("window", 100)))
+    line = (numbered[0][0] if numbered else 1) - 1 + size // 2
+    return (SetEnv("CURRENT_FILE", match["path"]), SetEnv("CURRENT_LINE", str(line)))
+
+
+def _edited_text(action: Action, result: ToolResult, profile: ScaffoldProfile) -> tuple[Mutation, ...]:
+    """An edit of 1.x that succeeded; what it did follows from its arguments."""
+    done = isinstance(action, Edit | EditLines) and " has been edited. Here's the result" in result.content
+    return (MarkRead(action.path),) if done and isinstance(action, Edit | EditLines) else ()
+
+
 def _observation(text: str, profile: ScaffoldProfile) -> str:
-    if profile.parameters.get("generation") == 0:
-        return text
-    body = text.rstrip("\n").replace("\n", "\r\n") if profile.parameters.get("crlf") else text.rstrip("\n")
-    return f"{profile.parameters.get('prefix', '')}{body}" if body else str(profile.parameters.get("empty", EMPTY))
+    """What the agent is shown of an output that ends in a line end."""
+    form = profile.parameters
+    if form.get("generation") == 0:
+        return text if form.get("newline", True) else text.removesuffix("\n")
+    body = text.strip() if form.get("strip", True) else text.rstrip("\n")
+    body = body.replace("\n", "\r\n") if form.get("crlf") else body
+    return f"{form.get('prefix', '')}{body}" if body.strip() else str(form.get("empty", EMPTY))
 
 
 SWE_AGENT = SweAgentScaffold()

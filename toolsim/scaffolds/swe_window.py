@@ -6,7 +6,9 @@ recorded trajectories. The window's state is `CURRENT_FILE`, `CURRENT_LINE` and 
 
 from __future__ import annotations
 
+import re
 import shlex
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -31,12 +33,19 @@ from toolsim.actions import (
     Unknown,
     Write,
 )  # fmt: skip
+from toolsim.scaffolds.swe_lint import is_clean
 
 OVERLAP = 2
 UPDATED = (
     "File updated. Please review the changes and make sure they are correct (correct indentation, no duplicate lines, "
     "etc). Edit the file again if necessary."
 )
+MOST = 100
+"""Files (search_dir) or lines (search_file) above which a search only asks for a narrower one."""
+
+_ODD = re.compile("[\r\0\ud800-\udfff]")
+_END = "end_of_edit"
+_USAGE_EDIT = "Usage: edit <start_line>:<end_line>"
 _NO_FILE = "No file open. Use the open command first."
 _NO_FILE_EDIT = "No file open. Use the `open` command first."
 
@@ -63,37 +72,46 @@ class Window:
 def window_action(command: str, cwd: str, window: Window) -> Action:
     """What one text command does; everything that is no window command is a shell line."""
     name, _, rest = command.strip().partition(" ")
-    if name == "edit":
+    if name.split("\n")[0] == "edit":
         return _edit(command, window)
+    if name.split("\n")[0] == "submit":
+        return Opaque("submit")
     parser = _COMMANDS.get(name.split("\n")[0])
-    if parser is None:
-        return RunShell(command.rstrip("\n"), cwd, session="main")
-    try:
-        words = shlex.split(rest)
-    except ValueError:
+    words = _words(rest)
+    if parser is None or words is None:
         return RunShell(command.rstrip("\n"), cwd, session="main")
     return parser(words, cwd, window)
 
 
+def _words(rest: str) -> list[str] | None:
+    """The arguments of one plain command; `None` where bash would read more into the line than words."""
+    if "\n" in rest.strip() or re.search(r"[$`;&|<>(){}*?#!~\\]", re.sub(r"'[^']*'|\"[^\"$`\\!]*\"", "", rest)):
+        return None
+    try:
+        return shlex.split(rest)
+    except ValueError:
+        return None
+
+
 def _open(words: list[str], cwd: str, window: Window) -> Action:
-    if not words:
+    if not words or not words[0]:
         return Invalid('Usage: open "<file>"')
     line = words[1] if len(words) > 1 else None
-    if line is not None and not line.isdigit():
+    if line and not _is_number(line):
         return Invalid('Usage: open "<file>" [<line_number>]\nError: <line_number> must be a number')
     return Read(paths.canonical(words[0], cwd), int(line) if line else None)
 
 
 def _goto(words: list[str], cwd: str, window: Window) -> Action:
+    if len(words) > 1:
+        return Invalid("goto allows only one line number at a time.")
     if window.path is None:
         return Invalid(_NO_FILE)
-    if len(words) != 1:
-        return Invalid("goto allows only one line number at a time." if words else "Usage: goto <line>")
-    return (
-        Read(window.path, int(words[0]))
-        if words[0].isdigit()
-        else Invalid("Usage: goto <line>\nError: <line> must be a number")
-    )
+    if not words or not words[0]:
+        return Invalid("Usage: goto <line>")
+    if not _is_number(words[0]):
+        return Invalid("Usage: goto <line>\nError: <line> must be a number")
+    return Read(window.path, int(words[0]))
 
 
 def _scroll(words: list[str], cwd: str, window: Window) -> Action:
@@ -101,81 +119,99 @@ def _scroll(words: list[str], cwd: str, window: Window) -> Action:
 
 
 def _create(words: list[str], cwd: str, window: Window) -> Action:
-    return (
-        Write(paths.canonical(words[0], cwd), "\n", must_be_new=True) if words else Invalid("Usage: create <filename>")
-    )
+    if not words or not words[0]:
+        return Invalid("Usage: create <filename>")
+    return Write(paths.canonical(words[0], cwd), "\n", must_be_new=True)
 
 
 def _search_dir(words: list[str], cwd: str, window: Window) -> Action:
     if not 1 <= len(words) <= 2:
         return Invalid("Usage: search_dir <search_term> [<dir>]")
-    return Grep(words[0], paths.canonical(words[1] if len(words) > 1 else ".", cwd), {"fixed": False, "hidden": False})
+    return _grep(words[0], paths.canonical(words[1] if len(words) > 1 else ".", cwd))
 
 
 def _search_file(words: list[str], cwd: str, window: Window) -> Action:
-    path = paths.canonical(words[1], cwd) if len(words) > 1 else window.path
-    if not words or path is None:
-        return Invalid("Usage: search_file <search_term> [<file>]" if not words else _NO_FILE)
-    return Grep(words[0], path, {"fixed": False})
+    path = paths.canonical(words[1], cwd) if len(words) > 1 and words[1] else window.path
+    if not words or not words[0]:
+        return Invalid("Usage: search_file <search_term> [<file>]")
+    return _grep(words[0], path) if path is not None else Invalid(_NO_FILE)
+
+
+def _grep(term: str, path: str) -> Action:
+    pattern = _basic_regex(term)
+    return Opaque("search", {"term": term, "path": path}) if pattern is None else Grep(pattern, path)
+
+
+def _basic_regex(term: str) -> str | None:
+    """A basic regular expression of grep as an extended one; `None` where the two dialects are far apart."""
+    inner = term.removeprefix("^").removesuffix("$")
+    if not inner or re.search(r"[\\\[\]^$]", inner) or inner.startswith("*"):
+        return None
+    pattern = re.sub(r"[+?|(){}]", lambda m: "\\" + m[0], inner)
+    return ("^" if term.startswith("^") else "") + pattern + ("$" if term.endswith("$") else "")
 
 
 def _find_file(words: list[str], cwd: str, window: Window) -> Action:
-    return (
-        Glob(words[0], paths.canonical(words[1] if len(words) > 1 else ".", cwd))
-        if words
-        else Invalid("Usage: find_file <file_name> [<dir>]")
-    )
-
-
-def _submit(words: list[str], cwd: str, window: Window) -> Action:
-    return Opaque("submit")
+    if not 1 <= len(words) <= 2:
+        return Invalid("Usage: find_file <file_name> [<dir>]")
+    name = re.sub(r"[{}]", lambda m: "\\" + m[0], words[0])
+    return Glob(f"**/{name}", paths.canonical(words[1] if len(words) > 1 else ".", cwd))
 
 
 _COMMANDS = {
     "open": _open, "goto": _goto, "scroll_down": _scroll, "scroll_up": _scroll, "create": _create,
-    "search_dir": _search_dir, "search_file": _search_file, "find_file": _find_file, "submit": _submit,
+    "search_dir": _search_dir, "search_file": _search_file, "find_file": _find_file,
 }  # fmt: skip
 
 
+def _is_number(word: str) -> bool:
+    return re.fullmatch(r"[0-9]+", word) is not None
+
+
 def _edit(command: str, window: Window) -> Action:
-    head, _, body = command.strip("\n").partition("\n")
+    """`edit A:B`, the lines of a here-document that ends in `end_of_edit`; no lines delete."""
+    head, *body = command.strip("\n").split("\n")
     words = head.split()
-    bounds = words[1].split(":") if len(words) > 1 else []
     if window.path is None:
         return Invalid(_NO_FILE_EDIT)
-    if len(bounds) != 2 or not all(b.isdigit() for b in bounds):
-        return Invalid("Usage: edit <start_line>:<end_line>")
-    text = body.removesuffix("end_of_edit").rstrip("\n") if body.endswith("end_of_edit") else body
-    return EditLines(window.path, int(bounds[0]), int(bounds[1]), text + "\n" if text else "\n")
+    first, _, rest = (words[1] if len(words) > 1 else "").partition(":")
+    last = rest.partition(":")[0]
+    if not first or not last:
+        return Invalid(_USAGE_EDIT)
+    for name, bound in (("start_line", first), ("end_line", last)):
+        if not _is_number(bound):
+            return Invalid(f"{_USAGE_EDIT}\nError: {name} must be a number")
+    lines = body[: body.index(_END)] if _END in body else body
+    return EditLines(window.path, int(first), int(last), "".join(f"{line}\n" for line in lines))
 
 
 def window_output(command: str, action: Action, outcome: Outcome, window: Window) -> tuple[str, Window] | Unknown:
-    """The text that the command prints, and the window after it."""
-    name = command.strip().split()[0] if command.strip() else ""
+    """The text that the command prints, ending in a line end, and the window after it."""
+    name, _, rest = command.strip().partition(" ")
+    words = _words(rest) or []
     match outcome:
         case FileText(path, text) if isinstance(action, Read):
             return _opened(name, action, path, text, window)
-        case Changed(changes) if isinstance(action, Write):
-            opened = Window(action.path, max(1, window.size // 2), window.size)
-            return _print(changes[0].after or "", opened), opened
-        case Changed(changes) if isinstance(action, EditLines):
-            return _edited(action, changes[0].after or "", window)
-        case Matches():
-            return _found(action, outcome), window
-        case Listing():
-            return (
-                Unknown("the order of find is the file system's")
-                if len(outcome.paths) > 1
-                else (_files(action, outcome), window)
-            )
+        case Changed((change,)) if isinstance(action, Write):
+            opened = Window(action.path, _constrain(window.size // 2, 1, window.size), window.size)
+            return _print(change.after or "", opened), opened
+        case Changed((change,)) if isinstance(action, EditLines):
+            return _edited(action, change.after or "", window)
+        case Matches() if isinstance(action, Grep) and words:
+            return _found(name, words[0], action.path, outcome), window
+        case Listing(found) if isinstance(action, Glob) and words:
+            if len(found) > 1:
+                return Unknown("the order of find is the file system's")
+            return _files(words[0], action.path, found), window
         case Problem():
-            return _problem(action, outcome, window)
+            text = _problem(name, words, action, outcome)
+            return text if isinstance(text, Unknown) else (text + "\n", window)
     return Unknown(f"the form of {type(outcome).__name__} is not known")
 
 
 def _lines(text: str) -> list[str]:
     lines = text.split("\n")
-    return lines[:-1] if lines and lines[-1] == "" else lines
+    return lines[:-1] if lines[-1] == "" else lines
 
 
 def _constrain(line: int, total: int, size: int) -> int:
@@ -200,72 +236,69 @@ def _print(text: str, window: Window) -> str:
 
 def _opened(name: str, action: Read, path: str, text: str, window: Window) -> tuple[str, Window] | Unknown:
     total, size = len(_lines(text)), window.size
-    offset = size // 6
+    if _ODD.search(text):
+        return Unknown("how the terminal shows this text")
     if name == "scroll_down":
         line = window.line + size - OVERLAP
     elif name == "scroll_up":
         line = window.line - size + OVERLAP
     elif action.offset is None:
         line = size // 2
-    elif action.offset > total or action.offset < 1:
-        return Unknown("a line outside of the file")
+    elif action.offset > total and name == "goto":
+        return f"Error: <line> must be less than or equal to {total}\n", window
+    elif action.offset > total or (action.offset < 1 and name != "goto"):
+        return Unknown("versions differ on a line outside of the file")
     else:
-        line = max(1, action.offset + size // 2 - offset)
+        line = max(1, action.offset + size // 2 - size // 6)
     opened = Window(path, _constrain(line, total, size), size)
     return _print(text, opened), opened
 
 
 def _edited(action: EditLines, after: str, window: Window) -> tuple[str, Window] | Unknown:
-    if action.path.endswith(".py") and not _compiles(after):
-        return Unknown("the linter's words on a syntax error")
-    total = len(_lines(after))
-    edited = Window(action.path, _constrain(action.start, total, window.size), window.size)
-    return _print(after, edited) + UPDATED, edited
+    if action.path.endswith(".py") and not is_clean(after):
+        return Unknown("the linter's words on this text")
+    if _ODD.search(after):
+        return Unknown("how the terminal shows this text")
+    # edit_linting.sh leaves the window at its own 0-based number of the first line
+    edited = Window(action.path, _constrain(action.start - 1, len(_lines(after)), window.size), window.size)
+    return f"{_print(after, edited)}{UPDATED}\n", edited
 
 
-def _compiles(text: str) -> bool:
-    try:
-        compile(text, "edited", "exec", dont_inherit=True)
-    except (SyntaxError, ValueError):
-        return False
-    return True
-
-
-def _found(action: Action, outcome: Matches) -> str:
-    assert isinstance(action, Grep)
+def _found(name: str, term: str, path: str, outcome: Matches) -> str:
     if not outcome.matches:
-        return f'No matches found for "{action.pattern}" in {action.path}'
+        return f'No matches found for "{term}" in {path}\n'
     total = len(outcome.matches)
-    if all(m.path == action.path for m in outcome.matches):
+    if name == "search_file":
+        kind, number = "lines", total
         body = [f"Line {m.line}:{m.text}" for m in outcome.matches]
     else:
-        counts: dict[str, int] = {}
-        for match in outcome.matches:
-            counts[match.path] = counts.get(match.path, 0) + 1
-        body = [f"{path} ({count} matches)" for path, count in sorted(counts.items())]
-    head = f'Found {total} matches for "{action.pattern}" in {action.path}:'
-    return "\n".join([head, *body, f'End of matches for "{action.pattern}" in {action.path}'])
+        counts = Counter(match.path for match in outcome.matches)
+        kind, number = "files", len(counts)
+        body = [f"{file} ({count} matches)" for file, count in sorted(counts.items())]
+    if number > MOST:
+        return f'More than {number} {kind} matched for "{term}" in {path}. Please narrow your search.\n'
+    head = f'Found {total} matches for "{term}" in {path}:'
+    return "\n".join([head, *body, f'End of matches for "{term}" in {path}']) + "\n"
 
 
-def _files(action: Action, outcome: Listing) -> str:
-    assert isinstance(action, Glob)
-    if not outcome.paths:
-        return f'No matches found for "{action.pattern}" in {action.path}'
-    return "\n".join([f'Found {len(outcome.paths)} matches for "{action.pattern}" in {action.path}:', *outcome.paths])
+def _files(name: str, path: str, found: tuple[str, ...]) -> str:
+    if not found:
+        return f'No matches found for "{name}" in {path}\n'
+    return "\n".join([f'Found {len(found)} matches for "{name}" in {path}:', *found]) + "\n"
 
 
-def _problem(action: Action, problem: Problem, window: Window) -> tuple[str, Window] | Unknown:
+def _problem(name: str, words: list[str], action: Action, problem: Problem) -> str | Unknown:
     if isinstance(action, Invalid):
-        return action.message, window
-    if problem.kind == "missing" and isinstance(action, Read):
-        return f"File {problem.path} not found", window
-    if problem.kind == "is_directory" and isinstance(action, Read):
-        return (
-            f"Error: {problem.path} is a directory. You can only open files. Use cd or ls to navigate directories.",
-            window,
-        )
-    if problem.kind == "exists":
-        return Unknown("an existing file is also opened")
-    if problem.kind == "bad_range":
-        return "Error: start_line must be less than or equal to end_line", window
+        return action.message
+    given = words[0] if words else ""
+    match name, problem.kind:
+        case "open", "missing":
+            return f"File {given} not found"
+        case "open", "is_directory":
+            return f"Error: {given} is a directory. You can only open files. Use cd or ls to navigate directories."
+        case "search_dir" | "find_file", "missing" | "not_directory" if len(words) > 1:
+            return f"Directory {words[1]} not found"
+        case "search_file", "missing" if len(words) > 1:
+            usage = "Usage: search_file <search_term> [<file>]"
+            return f"{usage}\nError: File name {words[1]} not found. Please provide a valid file name."
     return Unknown(f"the message for {problem.kind} is not known")
