@@ -102,7 +102,10 @@ class History:
 
     def _environment(self) -> dict[str, str]:
         """GitPython starts from the caller's environment: what git reads of that is set to what it means here."""
-        own = {"GIT_OBJECT_DIRECTORY": str(self.git_dir / "objects"), "GIT_COMMON_DIR": str(self.git_dir)}
+        own = {
+            "GIT_OBJECT_DIRECTORY": str(self.git_dir / "objects"), "GIT_COMMON_DIR": str(self.git_dir),
+            "GIT_INDEX_FILE": str(self.git_dir / "index"), "GIT_WORK_TREE": "/", "GIT_DIR": str(self.git_dir),
+        }  # fmt: skip
         outer = {name: own.get(name, "") for name in os.environ if name.startswith("GIT_")}
         return outer | environment()
 

@@ -1,4 +1,4 @@
-"""What several test modules share: recorded HTTP exchanges (`cassette`).
+"""What several test modules share: recorded HTTP exchanges (`cassette`) and git repositories (`git_repository`).
 
 A cassette is matched on method, path and body and never records by itself: a request that it does not hold fails,
 and so does an exchange that the test did not use, or a cassette that is missing. To record anew, with the embedded
@@ -12,7 +12,8 @@ Recorded requests name a fixed host instead of the embedded server's port, and h
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+import subprocess
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -103,3 +104,57 @@ def _recorder(mode: str, real: str | None = None) -> vcr.VCR:
         before_record_response=bare,
         decode_compressed_response=True,
     )
+
+
+class GitRepository:
+    """A git repository made for a test: `commit` writes files and commits them at a stated time."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        path.mkdir(parents=True)
+        self.git("init", "-q", "-b", "main")
+
+    @property
+    def git_dir(self) -> Path:
+        return self.path / ".git"
+
+    def git(self, *arguments: str, at: float = 1_700_000_000, given: str | None = None) -> str:
+        """What a git command prints, without the final line end; nothing of the machine's settings takes part."""
+        moment = f"{int(at)} +0000"
+        env = {
+            "PATH": os.environ["PATH"], "HOME": "/nonexistent", "GIT_CONFIG_GLOBAL": "/dev/null",
+            "GIT_CONFIG_NOSYSTEM": "1", "GIT_AUTHOR_NAME": "Ada", "GIT_AUTHOR_EMAIL": "ada@example.org",
+            "GIT_COMMITTER_NAME": "Ada", "GIT_COMMITTER_EMAIL": "ada@example.org", "GIT_AUTHOR_DATE": moment,
+            "GIT_COMMITTER_DATE": moment,
+        }  # fmt: skip
+        done = subprocess.run(
+            ["git", *arguments], cwd=self.path, env=env, input=given, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, (arguments, done.stderr)
+        return done.stdout.removesuffix("\n")
+
+    def commit(
+        self, files: Mapping[str, bytes | str | None], message: str = "change", at: float = 1_700_000_000
+    ) -> str:
+        """Write (`None`: delete) the files, commit everything, and return the commit's id."""
+        for name, content in files.items():
+            place = self.path / name
+            if content is None:
+                place.unlink()
+                continue
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.write_bytes(content.encode() if isinstance(content, str) else content)
+        self.git("add", "-A")
+        self.git("commit", "-q", "--allow-empty", "-m", message, at=at)
+        return self.git("rev-parse", "HEAD")
+
+    def mirror(self, place: Path) -> Path:
+        """A bare directory without a `config`, as archives of mirrors have it."""
+        self.git("clone", "-q", "--mirror", ".", str(place))
+        (place / "config").unlink()
+        return place
+
+
+@pytest.fixture
+def git_repository(tmp_path: Path) -> Callable[[str], GitRepository]:
+    return lambda name: GitRepository(tmp_path / name)
