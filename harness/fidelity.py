@@ -29,7 +29,7 @@ _BY_PROGRAM: tuple[tuple[re.Pattern[str], re.Pattern[str]], ...] = (
      re.compile(r"\b([0-9a-f]{7,40})\b")),
     (re.compile(r"\b(?:pytest|vitest|jest|go\s+test|cargo\s+test|bun\s+test|unittest|npm|pnpm|yarn|make|tsc|mypy|tox)\b"),
      re.compile(r"(?<![\w.])(\d+(?:\.\d+)?\s?(?:ms|s|m|seconds?|secs?)\b)")),
-    (re.compile(r"\b(?:ls\s+-\w*l|stat)\b"),
+    (re.compile(r"\b(?:ls\s+(?:-\S+\s+)*-\w*l\w*|stat)\b"),
      re.compile(r"((?:[A-Z][a-z]{2}\s+\d{1,2}|\d{1,2}\s+[A-Z][a-z]{2})\s+(?:\d{2}:\d{2}|\d{4}))")),
     (re.compile(r"\bdate\b"), re.compile(r"(\d{1,2}:\d{2}(?::\d{2})?|\d{4}-\d{2}-\d{2})")),
 )  # fmt: skip
