@@ -37,6 +37,7 @@ class RunConfig(BaseModel):
     lookup: bool = False
     approval: Literal["recorded", "always", "never", "model"] = "recorded"
     evidence_tokens: int | None = Field(default=None, ge=0)
+    history_tokens: int | None = Field(default=None, ge=0)
     seed: int = 0
     max_steps: int = Field(default=40, ge=1)
     max_seconds: float | None = Field(default=None, gt=0)

@@ -179,6 +179,7 @@ async def _build(
         lookup=config.lookup,
         approval=config.approval,
         evidence_tokens=config.evidence_tokens,
+        history_tokens=config.history_tokens,
     )
     simulator = ToolSimulator(
         scaffold=scene.scaffold,

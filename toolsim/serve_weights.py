@@ -17,7 +17,7 @@ _SILENT = 0
 
 
 def _parameters(xllamacpp: Any, settings: dict[str, Any]) -> Any:
-    cores = os.cpu_count() or 1
+    cores = int(os.environ.get("DEPLOYSIM_THREADS") or 0) or os.cpu_count() or 1
     parameters = xllamacpp.CommonParams()
     parameters.model.path = settings["weights"]
     parameters.model_alias = {settings["name"]}

@@ -58,6 +58,8 @@ run_options = _stack([
     ),
     click.option("--system-prompt", type=click.Path(exists=True, dir_okay=False), default=None,
                  help="Use this file's text instead of the recorded system prompt."),
+    click.option("--evidence-tokens", type=int, default=None, help="Evidence shown to the simulator's model."),
+    click.option("--history-tokens", type=int, default=None, help="History shown to the simulator's model."),
     click.option("--max-steps", type=int, default=None, help="Agent messages per rollout."),
     click.option("--max-seconds", type=float, default=None, help="Wall time per rollout."),
     click.option("--max-rollout-tokens", type=int, default=None, help="Tokens per rollout."),
