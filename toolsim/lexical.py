@@ -181,7 +181,7 @@ class LexicalIndex:
         schema = index.schema
         wanted = [(tantivy.Occur.Should, tantivy.Query.term_query(schema, "arguments", w, "freq")) for w in words]
         if responses:
-            for word in list(dict.fromkeys(_plain_words().analyze(text)))[:_QUERY_TERMS]:
+            for word in list(dict.fromkeys(_plain_words().analyze(_excerpt(text))))[:_QUERY_TERMS]:
                 found = tantivy.Query.term_query(schema, "response", word, "freq")
                 wanted.append((tantivy.Occur.Should, tantivy.Query.boost_query(found, _RESPONSE_WEIGHT)))
         conditions = _conditions(schema, filters)
@@ -278,6 +278,8 @@ def _write(index: tantivy.Index, documents: Iterable[Document]) -> int:
 
 
 def _excerpt(text: str) -> str:
+    """The ends of a result, without halves of surrogate pairs, which tantivy does not take."""
+    text = text.encode("utf-8", "replace").decode("utf-8")
     if len(text) <= _RESPONSE_HEAD + _RESPONSE_TAIL:
         return text
     return f"{text[:_RESPONSE_HEAD]} {text[-_RESPONSE_TAIL:]}"
