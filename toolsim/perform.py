@@ -229,13 +229,14 @@ def _patch(action: Patch, world: World) -> Performed:
         target = None if change.moved_to is None else join(world.key(action.cwd), change.moved_to)
         before = None if change.kind == "add" else _text(trial, path)
         if isinstance(before, Problem):
-            return Problem(before.kind, change.path, {**before.detail, "operation": change.kind}), ()
+            detail = {**before.detail, "operation": change.kind, "seen": world.key(path) in trial.files.marks}
+            return Problem(before.kind, change.path, detail), ()
         if isinstance(before, Unknown):
             unknown = before
             continue
         after = patching.apply_change(change, before)
         if isinstance(after, Problem):
-            return after, ()
+            return Problem(after.kind, change.path, {**after.detail, "seen": world.key(path) in trial.files.marks}), ()
         made: list[Mutation] = [RemovePath(path)] if after is None or target is not None else []
         if after is not None:
             made.append(PutFile(target or path, encode(after), _mode(trial, path)))

@@ -39,7 +39,7 @@ from toolsim.actions import (
 from toolsim.commands import classify, leading
 from toolsim.files import Names
 from toolsim.rebuild import Fold, take_in
-from toolsim.scaffolds.base import Scaffold
+from toolsim.scaffolds.base import Scaffold, shell_env
 from toolsim.trajectory import JsonObject, Message, Reference, Session, ToolCall, ToolResult, call_pairs, content_hash
 from toolsim.world import World
 
@@ -162,7 +162,7 @@ def state_of(action: Action, world: World) -> str | None:
         case RunShell(command):
             if classify(leading(command)) == "network":
                 return None
-            env = sorted(world.env.items())
+            env = sorted(shell_env(world.env).items())
             return content_hash(["run", world.digest([world.root]), _effects(world), env])
         case Delegate():
             return content_hash(["run", world.digest([world.root]), _effects(world)])

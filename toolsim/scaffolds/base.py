@@ -14,6 +14,14 @@ from typing import Protocol
 from toolsim.actions import Action, Mutation, Outcome, Unknown
 from toolsim.trajectory import JsonObject, Message, Session, ToolCall, ToolDefinition, ToolResult
 
+STATE = "scaffold:"
+"""How the names of a scaffold's own state begin in a world's environment: no variable of the agent's shell."""
+
+
+def shell_env(env: Mapping[str, str]) -> dict[str, str]:
+    """The variables of the agent's shell: a world's environment without the scaffold's own state."""
+    return {name: value for name, value in env.items() if not name.startswith(STATE)}
+
 
 @dataclass(frozen=True, slots=True)
 class ScaffoldProfile:

@@ -250,9 +250,15 @@ def _problem(action: Action, problem: Problem) -> Rendered | Unknown:
 
 
 def _patch_words(action: Patch, problem: Problem) -> str | None:
-    """What `codex-rs/apply-patch` says when a patch is verified; paths are absolute there."""
+    """What `codex-rs/apply-patch` says when a patch is verified; paths are absolute there.
+
+    That a patch does not fit is certain only of a file that the session itself showed or wrote (`seen`): work trees
+    beside the recorded one may hold another commit.
+    """
     path = paths.canonical(problem.path, action.cwd) if problem.path else ""
     reason, missing = problem.detail.get("reason"), problem.detail.get("missing")
+    if reason not in ("first_line", "last_line") and not problem.detail.get("seen"):
+        return None
     match problem.kind, reason:
         case "missing", _:
             what = "Failed to read file to update" if problem.detail.get("operation") == "update" else "Failed to read"

@@ -45,7 +45,7 @@ _SHOWN = re.compile(
 _MORE = re.compile(r"(?m)^\(\d+ more lines (?:above|below)\)$")
 _STATED = re.compile(r"shows you (\d+) lines of a file at a time")
 _NUMBERED = re.compile(r"(\d+):(.*)")
-_FORM = EditorForm(limit=16_000)
+_FORM = EditorForm()
 
 
 def _schema(required: Sequence[str], **properties: str) -> dict:  # type: ignore[type-arg]

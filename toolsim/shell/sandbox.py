@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 
 from toolsim.actions import Unknown
 from toolsim.errors import ShellError
+from toolsim.scaffolds.base import shell_env
 from toolsim.shell import launch, toolbox
 from toolsim.shell.base import ProgramRunner, ShellCommand, ShellRun
 from toolsim.shell.run import CommandRun, Limits, Setting
@@ -100,7 +101,7 @@ class SandboxShell:
             return Unknown(f"the {world.profile.userland} userland with {world.profile.shell} is not held")
         parsed = parse(command.command)
         home = home_directory(world)
-        known = {**({"HOME": home} if home else {}), **world.env, **command.env}
+        known = {**({"HOME": home} if home else {}), **shell_env(world.env), **command.env}
         reason = refusal(parsed, command.command, known, world.profile.shell)
         if reason is not None:
             return reason
