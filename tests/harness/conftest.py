@@ -1,4 +1,4 @@
-"""What the tests of the harness share: small recorded sessions, stores, and rollouts over worlds without a repository."""
+"""What the tests of the harness share: small recorded sessions, a store, and rollouts without a repository."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def rollout_of(
     *,
     candidate: object | None = None,
     forcing: str = "teacher",
-    limits: Limits = Limits(),
+    limits: Limits | None = None,
     **settings: object,
 ) -> Rollout:
     """A rollout without a shell, whose simulated results come from `model`."""
@@ -102,7 +102,7 @@ def rollout_of(
         model=model,
     )
     taking = candidate or RecordedCandidate(scene.reference.items)
-    return Rollout(scene, taking, simulator, ledger.write, limits, forcing)
+    return Rollout(scene, taking, simulator, ledger.write, limits or Limits(), forcing)
 
 
 @pytest.fixture

@@ -77,7 +77,7 @@ def test_a_file_that_holds_no_settings_is_one_sentence(tmp_path, content, messag
 
 
 def test_a_file_that_is_not_there_is_one_sentence(tmp_path):
-    with pytest.raises(ConfigError, match="cannot read .*: No such file or directory"):
+    with pytest.raises(ConfigError, match=r"cannot read .*: No such file or directory"):
         resolve({}, tmp_path / "none.yaml", {})
 
 

@@ -64,7 +64,7 @@ def test_a_session_in_which_the_agent_never_acts_is_left_out():
 
 
 def test_every_session_is_either_kept_or_has_one_reason():
-    given = rows(40, agent=lambda n: ("codex", "pi")[n % 2], started_at=lambda n: float(n))
+    given = rows(40, agent=lambda n: ("codex", "pi")[n % 2], started_at=float)
     kept, excluded = filter_sessions(given, Criteria(agents=("pi",), since=10.0, sample=5))
     assert sorted([r.id for r in kept] + [e.session for e in excluded]) == sorted(r.id for r in given)
     assert {e.reason for e in excluded} == {"agent is codex", "started before --since", "not drawn into the sample"}
@@ -99,7 +99,8 @@ def test_each_stratum_gets_its_share_first():
 
 
 def test_forms_of_one_address_are_one_stratum():
-    given = rows(10, repo=lambda n: "https://h/o/n" if n % 2 else "git@h:o/n.git") + [replace(ROW, id="x", repo=None)]
+    given = rows(10, repo=lambda n: "https://h/o/n" if n % 2 else "git@h:o/n.git")
+    given.append(replace(ROW, id="x", repo=None))
     assert "x" in {r.id for r in sample_sessions(given, Criteria(sample=2, stratify=("repo",)))}
 
 

@@ -168,7 +168,7 @@ def test_purging_beside_another_reader_says_that_bytes_stay_until_it_ends(tmp_pa
 
 
 def test_purging_what_is_not_there_is_one_sentence(store):
-    with pytest.raises(StoreError, match="no session in .* begin with 'nobody'"):
+    with pytest.raises(StoreError, match=r"no session in .* begin with 'nobody'"):
         store.purge("nobody")
 
 
@@ -312,7 +312,7 @@ def test_the_newest_run_is_taken_where_none_is_named(store):
     for name, at in (("aa1", 2.0), ("aa2", 1.0)):
         store.begin_run(name, "resample", {}, now=at)
     assert store.run()["id"] == "aa1"
-    with pytest.raises(StoreError, match="2 runs in .* begin with 'aa': aa2, aa1"):
+    with pytest.raises(StoreError, match=r"2 runs in .* begin with 'aa': aa2, aa1"):
         store.run("aa")
     with pytest.raises(StoreError, match="no run that begins with 'zz'"):
         store.run("zz")

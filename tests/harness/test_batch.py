@@ -1,0 +1,160 @@
+"""Many rollouts: what one failure does to the others, what a second start does, how many run at once."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import ClassVar
+
+import pytest
+
+from harness.batch import Prepared, run_batch
+from harness.errors import StoreError
+from harness.ledger import ModelStep, write_step
+from harness.rows import End, RolloutRow
+from repos.errors import UnknownRevision
+from toolsim.errors import BudgetExceeded, EndpointError
+from toolsim.trajectory import Message
+
+
+class FakeScene:
+    """All that a batch asks of a scene."""
+
+    facts: ClassVar = {"base": None}
+
+
+class FakeRollout:
+    """A rollout that writes one step and ends; what it meets on the way is given."""
+
+    def __init__(self, row, write, hall, meets):
+        self.row, self.write, self.hall, self.meets = row, write, hall, meets
+
+    async def run(self, written):
+        self.hall.inside += 1
+        self.hall.most = max(self.hall.most, self.hall.inside)
+        self.hall.resumed[self.row.id] = len(written)
+        await asyncio.sleep(0.002)
+        self.hall.inside -= 1
+        if len(written) == 0:
+            self.write(0, ModelStep(Message("assistant", "hi", "agent"), "native"))
+        if isinstance(self.meets, BaseException):
+            raise self.meets
+        return End("completed", None, "finished", {"steps": 1})
+
+    async def close(self):
+        self.hall.closed.append(self.row.id)
+
+
+class Hall:
+    """Where the rollouts of a test are played: `meets` and `prepares` say by id what each meets."""
+
+    def __init__(self, store, count=6, meets=None, prepares=None):
+        self.store, self.meets, self.prepares = store, meets or {}, prepares or {}
+        self.rows = [RolloutRow(f"r{n}", "run", f"s{n}", 0, 0, 0, "tune", f"s{n}", None, "codex") for n in range(count)]
+        store.add_rollouts(self.rows)
+        self.inside = self.most = 0
+        self.resumed: dict[str, int] = {}
+        self.closed: list[str] = []
+        self.events: list[tuple[str, str]] = []
+
+    def prepare(self, row):
+        prepared = self.prepares.get(row.id, Prepared(FakeScene()))
+        if isinstance(prepared, BaseException):
+            raise prepared
+        return prepared
+
+    async def build(self, row, scene, write):
+        return FakeRollout(row, write, self, self.meets.get(row.id))
+
+    async def play(self, rows=None, concurrency=3):
+        return await run_batch(
+            self.store, self.rows if rows is None else rows, prepare=self.prepare, build=self.build,
+            concurrency=concurrency, notice=lambda row, event, _: self.events.append((row.id, event)),
+        )  # fmt: skip
+
+    @property
+    def ends(self):
+        return {row.id: end for row, end in self.store.rollouts("run") if end is not None}
+
+
+async def test_all_rollouts_are_played_and_ended(store):
+    hall = Hall(store)
+    outcome = await hall.play()
+    assert {row.id for row, _ in outcome.ends} == set(hall.ends) == {f"r{n}" for n in range(6)}
+    assert {e.status for e in hall.ends.values()} == {"completed"}
+    assert hall.ends["r0"].facts == {"steps": 1, "base": None}
+    assert sorted(hall.closed) == sorted(hall.ends)
+    assert (outcome.left_open, outcome.excluded, outcome.budget) == ((), (), None)
+    assert [e for r, e in hall.events if r == "r1"] == ["started", "step", "ended"]
+
+
+@pytest.mark.parametrize("concurrency", [1, 3])
+async def test_no_more_rollouts_run_at_once_than_allowed(store, concurrency):
+    hall = Hall(store, count=9)
+    await hall.play(concurrency=concurrency)
+    assert hall.most == concurrency
+
+
+async def test_a_crash_is_recorded_with_type_and_place_and_the_others_go_on(store):
+    hall = Hall(store, meets={"r2": ZeroDivisionError("one by none")})
+    await hall.play()
+    end = hall.ends["r2"]
+    assert (end.status, end.stage) == ("failed", "internal")
+    assert end.reason.startswith("ZeroDivisionError: one by none (run at line ")
+    assert "Traceback" in end.facts["traceback"]
+    assert [e.status for name, e in hall.ends.items() if name != "r2"] == ["completed"] * 5
+    assert "r2" in hall.closed
+
+
+@pytest.mark.parametrize("error", [UnknownRevision("no commit abc"), EndpointError("cannot reach the model")])
+async def test_a_scene_that_cannot_be_made_is_a_failure_of_its_stage_without_a_traceback(store, error):
+    hall = Hall(store, prepares={"r1": error})
+    await hall.play()
+    assert hall.ends["r1"] == End("failed", "preparation", f"{type(error).__name__}: {error}")
+    assert len(hall.ends) == 6
+
+
+async def test_what_does_not_fit_is_left_out_with_its_reason_and_not_ended(store):
+    hall = Hall(store, prepares={"r1": Prepared(None, "too long")})
+    outcome = await hall.play()
+    assert [(row.id, reason) for row, reason in outcome.excluded] == [("r1", "too long")]
+    assert store.exclusions("run") == (("s1", "too long"),)
+    assert "r1" not in hall.ends
+    assert outcome.left_open == ()
+    assert ("r1", "excluded") in hall.events
+
+
+async def test_a_budget_leaves_open_what_is_not_ended_and_begins_nothing_more(store):
+    hall = Hall(store, meets={"r1": BudgetExceeded("the budget of 5 model calls is used up (5)")})
+    outcome = await hall.play(concurrency=1)
+    assert outcome.budget == "the budget of 5 model calls is used up (5)"
+    assert list(hall.ends) == ["r0"]
+    assert [row.id for row in outcome.left_open] == ["r1", "r2", "r3", "r4", "r5"]
+    assert len(store.steps("r1")) == 1
+    assert store.steps("r2") == ()
+
+
+async def test_a_second_start_goes_on_from_the_ledgers(store):
+    hall = Hall(store, meets={"r1": BudgetExceeded("used up")})
+    await hall.play(rows=hall.rows[:2], concurrency=1)
+    hall.meets = {}
+    await hall.play(rows=[row for row in hall.rows if row.id not in hall.ends])
+    assert hall.resumed == {"r0": 0, "r1": 1, "r2": 0, "r3": 0, "r4": 0, "r5": 0}
+    assert len(hall.ends) == 6
+
+
+async def test_a_store_that_cannot_be_written_stops_the_batch_and_ends_no_rollout(store):
+    hall = Hall(store)
+    store.append_steps("r0", [write_step(0, ModelStep(Message("assistant", "by another writer", "agent"), "native"))])
+
+    class Unaware(FakeRollout):
+        async def run(self, written):
+            return await super().run(())
+
+    async def build(row, scene, write):
+        return Unaware(row, write, hall, None)
+
+    hall.build = build
+    with pytest.raises(StoreError, match="cannot use the store"):
+        await hall.play(rows=hall.rows[:1])
+    assert hall.ends == {}
+    assert store.steps("r0")[0].body["message"]["text"] == "by another writer"
