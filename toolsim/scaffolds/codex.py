@@ -217,7 +217,7 @@ def _exec_output(call: ToolCall, outcome: ShellOutput, profile: ScaffoldProfile)
         wall = f"{outcome.duration:.1f}".removesuffix(".0")
         text = f"Exit code: {outcome.exit_code}\nWall time: {wall} seconds\nOutput:\n{output}"
         return Rendered(text, None, outcome.exit_code)
-    chunk = hashlib.sha256(call.id.encode()).hexdigest()[:6]
+    chunk = hashlib.sha256(call.id.encode("utf-8", "replace")).hexdigest()[:6]
     state = (
         f"Process running with session ID {outcome.running}" if outcome.running is not None
         else f"Process exited with code {outcome.exit_code}"

@@ -2,7 +2,7 @@
 
 Source: the public `minisweagent` default and swebench configurations. Profile parameters: `form` (`tags` and
 `tight`: `<returncode>` and `<output>` with or without a line break; `json`: the v2 JSON observation),
-`limit` (characters after which the middle is left out).
+`limit` (characters after which the middle is left out), `advice` (the warning above a shortened output).
 """
 
 from __future__ import annotations
@@ -20,7 +20,9 @@ from toolsim.trajectory import Message, Session, ToolCall, ToolDefinition, ToolR
 
 LIMIT = 10_000
 _HALF = 5_000
-_TAGS = re.compile(r"<returncode>(-?\d+)</returncode>\n<output>(\n?)(.*)</output>\s*", re.DOTALL)
+_DONE = "COMPLETE_TASK_AND_SUBMIT_FINAL_OUTPUT"
+_TAGS = re.compile(r"<returncode>(-?\d+)</returncode>\n<output>(\n?)(.*)</output>", re.DOTALL)
+_WARNED = re.compile(r"<returncode>-?\d+</returncode>\n<warning>\n((?s:.*?))</warning><output_head>\n")
 _TOOL = ToolDefinition(
     "bash",
     "Execute a bash command",
@@ -54,11 +56,13 @@ class MiniSweAgentScaffold:
         forms: Counter[str] = Counter()
         unexplained = 0
         for message in messages:
-            if message.result is not None:
+            if message.result is not None and message.result.content:
                 form = _form(message.result.content)
                 unexplained += form is None
                 if form is not None:
                     forms[form] += 1
+        texts = [m.result.content for m in messages if m.result is not None]
+        advice = next((match[1] for text in texts if (match := _WARNED.match(text))), _ADVICE)
         common = forms.most_common(1)[0][0] if forms else "tags"
         return ScaffoldProfile(
             self.name,
@@ -66,7 +70,7 @@ class MiniSweAgentScaffold:
             "gnu",
             "bash",
             session.cwd or "/",
-            {"form": common, "limit": LIMIT},
+            {"form": common, "limit": LIMIT, "advice": advice},
             unexplained,
         )
 
@@ -87,9 +91,12 @@ class MiniSweAgentScaffold:
     ) -> Rendered | Unknown:
         """The observation template over the output."""
         match outcome:
-            case ShellOutput():
-                code = outcome.exit_code if outcome.exit_code is not None else 0
+            case ShellOutput(timed_out=True) | ShellOutput(exit_code=None):
+                return Unknown("versions differ in what they say of a command that does not end")
+            case ShellOutput(exit_code=int(code)) if _submission(outcome.output) is None:
                 return Rendered(_template(outcome.output, code, profile), None, code)
+            case ShellOutput():
+                return Rendered(_submission(outcome.output) or "", None, outcome.exit_code)
             case Reply(text, is_error):
                 return Rendered(text, is_error)
             case Problem() if isinstance(action, Invalid):
@@ -107,6 +114,8 @@ class MiniSweAgentScaffold:
         if isinstance(result.structured, dict) and isinstance(result.structured.get("raw_output"), str):
             return str(result.structured["raw_output"])
         form = _form(result.content)
+        if form is None and isinstance(action, RunShell) and _DONE in action.command:
+            return f"{_DONE}\n{result.content}"
         if form is None or form != profile.parameters.get("form", "tags"):
             return None
         if form == "json":
@@ -115,11 +124,19 @@ class MiniSweAgentScaffold:
         return None if match is None else match[3]
 
 
+def _submission(output: str) -> str | None:
+    """What follows the line that ends the task; `None` for any other output. The agent sees no template then."""
+    lines = output.lstrip().splitlines(keepends=True)
+    return "".join(lines[1:]) if lines and lines[0].strip() == _DONE else None
+
+
 def _form(content: str) -> str | None:
     if _JSON.match(content):
         return "json"
     match = _TAGS.fullmatch(content)
-    return None if match is None else "tags" if match[2] else "tight"
+    if match is None:
+        return "tags" if _WARNED.match(content) else None
+    return "tags" if match[2] else "tight"
 
 
 def _json_output(content: str) -> str | None:
@@ -133,11 +150,11 @@ def _json_output(content: str) -> str | None:
 
 def _json_template(output: str, code: int, limit: int) -> str:
     if len(output) < limit:
-        return f'{{\n  "returncode": {code},\n  "output": {htmlsafe_json_dumps(output)}}}'
+        return f'{{\n  "returncode": {code},\n  "output": {htmlsafe_json_dumps(output)}\n}}'
     return (
         f'{{\n  "returncode": {code},\n  "output_head": {htmlsafe_json_dumps(output[:_HALF])},\n'
         f'  "output_tail": {htmlsafe_json_dumps(output[-_HALF:])},\n'
-        f'  "elided_chars": {len(output) - 2 * _HALF},\n  "warning": "Output too long."}}'
+        f'  "elided_chars": {len(output) - 2 * _HALF},\n  "warning": "Output too long."\n}}'
     )
 
 
@@ -150,9 +167,9 @@ def _template(output: str, code: int, profile: ScaffoldProfile) -> str:
         return f"<returncode>{code}</returncode>\n<output>{gap}{output}</output>"
     left_out = len(output) - 2 * _HALF
     return (
-        f"<returncode>{code}</returncode>\n<warning>\n{_ADVICE}</warning>\n<output_head>\n{output[:_HALF]}\n"
-        f"</output_head>\n<elided_chars>\n{left_out} characters elided\n</elided_chars>\n<output_tail>\n"
-        f"{output[-_HALF:]}\n</output_tail>"
+        f"<returncode>{code}</returncode>\n<warning>\n{profile.parameters.get('advice', _ADVICE)}</warning>"
+        f"<output_head>\n{output[:_HALF]}\n</output_head>\n<elided_chars>\n{left_out} characters elided\n"
+        f"</elided_chars>\n<output_tail>\n{output[-_HALF:]}\n</output_tail>"
     )
 
 
