@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from harness.pools import normalise_repo, pool_of
+from harness.pools import pool_of
+from repos.catalog import normalise_url
 
 
 @pytest.mark.parametrize(
@@ -10,7 +11,7 @@ from harness.pools import normalise_repo, pool_of
     ["git@github.com:Owner/Name.git", "https://github.com/owner/name", "ssh://git@host/owner/name.git/", "owner/name"],
 )
 def test_all_forms_of_an_address_are_one_repository(url: str) -> None:
-    assert normalise_repo(url) == "owner/name"
+    assert normalise_url(url) == "owner/name"
 
 
 def test_the_pool_is_a_fixed_function_of_names() -> None:
