@@ -9,6 +9,7 @@ import git
 from harness.errors import HarnessError
 
 _BUNDLE = "repo.bundle"
+_REMOTE = "https://git.fernhill.example/text/tablewright.git"
 
 
 def find_fixtures() -> tuple[Path, Path]:
@@ -25,7 +26,8 @@ def find_fixtures() -> tuple[Path, Path]:
 
 
 def unpack_repository(bundle: Path, into: Path) -> Path:
-    """The bundle as a bare repository at `into`; left as it is where it was unpacked before."""
+    """The bundle as a bare repository at `into`, its origin as in the recordings; left alone where it is already."""
     if not (into / "HEAD").exists():
-        git.Repo.clone_from(str(bundle), str(into), bare=True).close()
+        with git.Repo.clone_from(str(bundle), str(into), bare=True) as repository:
+            repository.remote().set_url(_REMOTE)
     return into
