@@ -71,7 +71,10 @@ def locate(prefix: Prefix, known: Sequence[KnownRepository]) -> Base | None:
     Raises:
         RepositoryError: a repository cannot be read.
     """
-    shown = look_at(prefix)
+    return _locate(prefix, known, look_at(prefix))
+
+
+def _locate(prefix: Prefix, known: Sequence[KnownRepository], shown: Shown) -> Base | None:
     address = prefix.session.repository.url
     named = match(known, url=address, directory=prefix.session.cwd)
     others = () if address else (k for k in known if k is not named and _may_be(k, prefix, shown))
@@ -89,18 +92,19 @@ def check(prefix: Prefix, known: Sequence[KnownRepository]) -> Check:
     Raises:
         RepositoryError: a repository cannot be read.
     """
-    base = locate(prefix, known)
+    shown = look_at(prefix)
+    base = _locate(prefix, known, shown)
     if base is None:
         return Check(prefix.session.id, None, 0, 0, ())
     snapshot = open_snapshot(base.repository.git_dir, base.commit)
     compared, differences = 0, []
-    for path, text, position in whole_file_reads(prefix):
-        name = paths.relative(path, paths.canonical(base.root))
-        if name:
+    for read in shown.texts:
+        name = paths.relative(read.path, paths.canonical(base.root))
+        if name and read.whole:
             compared += 1
-            kind = difference(snapshot, name, text)
+            kind = difference(snapshot, name, read.text)
             if kind is not None:
-                differences.append(Difference(name, kind, position))
+                differences.append(Difference(name, kind, read.position))
     return Check(prefix.session.id, base, compared - len(differences), compared, tuple(differences))
 
 

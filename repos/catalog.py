@@ -98,8 +98,10 @@ def _linked(pointer: Path) -> Path:
 
 
 def _name(git_dir: Path, url: str | None) -> str:
-    """`owner/name` from the address; else the directory's name, where `owner+name` stands for `owner/name`."""
-    if url:
+    """`owner/name` from the address, unless that is a local path; else the directory's name, where `owner+name` stands
+    for `owner/name`.
+    """
+    if url and not re.match(r"^(?:file:|[./~]|[A-Za-z]:[\\/])", url):
         return normalise_url(url)
     place = git_dir.parent if git_dir.name == ".git" else git_dir
     stem = place.name.removesuffix(".git")

@@ -45,15 +45,16 @@ def clone_as_of(
 ) -> Clone:
     """Make `into/.git` with exactly the objects that its refs reach; the index is the base commit's tree.
 
-    `branch` `None` is a detached HEAD. `as_of` (Unix seconds) `None` is the base commit's own time. Same arguments,
-    same refs and objects. Objects that a partial repository lacks are lacking in the clone too.
+    `branch` `None` (or `HEAD`, as recordings have it) is a detached HEAD. `as_of` (Unix seconds) `None` is the base
+    commit's own time. Same arguments, same refs and objects. Objects that a partial repository lacks are lacking in the
+    clone too.
 
     Raises:
         UnknownRevision: no such commit, or `branch` is no branch name.
         RepositoryError: git failed, or `into` holds a repository already.
     """
     commit = check_commit(commit)
-    local = check_branch(branch) if branch is not None else None
+    local = None if branch in (None, "", "HEAD") else check_branch(str(branch))
     objects = ObjectReader(git_dir)
     try:
         base = moment(objects, commit)
@@ -180,4 +181,6 @@ def short_id(git_dir: Path, commit: str) -> str:
     Raises:
         UnknownRevision: it has no such commit.
     """
-    return run(git_dir, "rev-parse", "--short", "--end-of-options", f"{check_commit(commit)}^{{commit}}").decode().strip()
+    return (
+        run(git_dir, "rev-parse", "--short", "--end-of-options", f"{check_commit(commit)}^{{commit}}").decode().strip()
+    )

@@ -13,7 +13,11 @@ import pytest
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("repos", "toolsim", "harness")
 FORBIDDEN = {"repos": {"toolsim", "harness"}, "toolsim": {"harness"}, "harness": set()}
-HOMES = {"langgraph": {"harness/graph.py"}, "openai": {"toolsim/model.py", "toolsim/clients.py", "toolsim/wire.py"}}
+HOMES = {
+    "langgraph": {"harness/graph.py"},
+    "openai": {"toolsim/model.py", "toolsim/clients.py", "toolsim/wire.py"},
+    "tantivy": {"toolsim/lexical.py"},
+}
 IO = {"os", "subprocess", "socket", "sqlite3", "sqlite_utils", "httpx2", "aiohttp", "openai", "git", "time", "tempfile"}
 PURE = (
     "toolsim/trajectory.py", "toolsim/actions.py", "toolsim/patching.py", "toolsim/paths.py",

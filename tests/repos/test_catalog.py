@@ -61,6 +61,13 @@ def test_a_mirror_without_config_is_named_by_its_directory(git_repository, tmp_p
     assert inspect_repository(bare, "https://h/o/n.git").name == "o/n"
 
 
+def test_a_local_address_gives_no_name(git_repository):
+    made = git_repository("thing")
+    made.git("remote", "add", "origin", "/backup/thing.bundle")
+    found = inspect_repository(made.path)
+    assert (found.name, found.url) == ("thing", "/backup/thing.bundle")
+
+
 def test_what_is_no_repository_is_said_so(tmp_path):
     (tmp_path / "HEAD").write_text("ref: refs/heads/main\n")
     for path in (tmp_path, tmp_path / "none"):

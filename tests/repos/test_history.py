@@ -103,8 +103,9 @@ def test_a_branch_without_a_remote_one_tracks_nothing(story, mirror, tmp_path):
     assert ask(clone, "merge-base", "HEAD", "main") == story.b
 
 
-def test_a_detached_head_says_where(story, mirror, tmp_path):
-    clone = clone_as_of(mirror, story.f1, branch=None, as_of=T + 7200, into=tmp_path / "c")
+@pytest.mark.parametrize("branch", [None, "HEAD", ""])
+def test_a_detached_head_says_where(story, mirror, tmp_path, branch):
+    clone = clone_as_of(mirror, story.f1, branch=branch, as_of=T + 7200, into=tmp_path / "c")
     assert ask(clone, "rev-parse", "HEAD") == story.f1
     assert ask(clone, "status").splitlines()[0] == f"HEAD detached at {story.f1[:7]}"
 
@@ -151,7 +152,7 @@ def test_a_shallow_repository_gives_a_shallow_clone(story, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "branch", ["", "HEAD", "-x", "--upload-pack=x", "a b", "a..b", "a~1", "x.lock", "a//b", "a\nb", "@{u}", "/a", "a/"]
+    "branch", ["-x", "--upload-pack=x", "a b", "a..b", "a~1", "x.lock", "a//b", "a\nb", "@{u}", "/a", "a/"]
 )
 def test_what_is_no_branch_name_is_refused(story, mirror, tmp_path, branch):
     with pytest.raises(UnknownRevision):
