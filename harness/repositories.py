@@ -15,6 +15,7 @@ from repos.catalog import KnownRepository, match
 from repos.checkpoints import read_checkpoints
 from repos.errors import MissingObject, UnknownRevision
 from repos.objects import check as look_up
+from repos.refs import read_refs
 from repos.snapshot import Snapshot, open_objects, open_snapshot
 from toolsim import paths, seeing
 from toolsim.actions import Seen
@@ -152,8 +153,8 @@ def _may_be(known: KnownRepository, prefix: Prefix, shown: Shown) -> bool:
     """Whether a repository that nobody named may be the session's: it knows the session, or has files of its names."""
     if any(map(read_checkpoints(known.git_dir).knows, _ids(prefix))):
         return True
-    newest = recent(known.git_dir, None, 1)
-    snapshot = _open(known, newest[0]) if newest else None
+    refs = read_refs(known.git_dir)
+    snapshot = _open(known, refs.branches[refs.default]) if refs.default is not None else None
     return snapshot is not None and bool(_votes(shown, snapshot))
 
 

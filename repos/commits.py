@@ -15,6 +15,8 @@ from repos.git import History
 
 MOST = 200_000
 _FORMAT = "--format=%H%x00%ct%x00%at%x00%P%x00%(trailers:key=Entire-Checkpoint,valueonly,separator=%x2C)%x00%s"
+# Records of sessions (`repos.checkpoints`): nobody works on these branches.
+_OTHERS = ("--exclude=refs/heads/entire/*", "--exclude=refs/remotes/*/entire/*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +32,7 @@ class Commit:
 
 @dataclass(frozen=True, slots=True)
 class CommitTable:
-    """The newest `MOST` commits of all refs; `order` is by time, oldest first."""
+    """The newest `MOST` commits of all refs but entire.io's; `order` is by time, oldest first."""
 
     commits: Mapping[str, Commit]
     order: tuple[str, ...]
@@ -74,7 +76,7 @@ def refs_state(git_dir: Path) -> tuple[str, ...]:
 @lru_cache(maxsize=16)
 def _table(git_dir: Path, state: tuple[str, ...]) -> CommitTable:
     found: dict[str, Commit] = {}
-    for line in History(git_dir).ask("log", "--all", f"-n{MOST}", _FORMAT) if state else []:
+    for line in History(git_dir).ask("log", *_OTHERS, "--all", f"-n{MOST}", _FORMAT) if state else []:
         fields = line.split("\0", 5)
         if len(fields) == 6:
             oid, time, authored, parents, checkpoints, subject = fields

@@ -125,6 +125,8 @@ def test_the_parent_of_the_first_checkpoint_commit_is_a_candidate(history):
     hints = Hints(sessions=["abc"])
     assert found_in(made, before=T + 800, hints=hints)[0] == (commits[5], "checkpoint's parent")
     assert found_in(made, hints=hints)[0] == (commits[3], "checkpoint's ancestor before the session")
+    records = made.git("rev-parse", "entire/checkpoints/v1")
+    assert records not in recent(made.git_dir, None, 100)
     assert carrying not in {commit for commit, _ in found_in(made, hints=hints)}
 
 
