@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from harness.errors import ImportFailed
 from harness.importers import read_paths
 from harness.importers.base import Skipped
 from harness.store import Store
@@ -46,7 +47,7 @@ def import_paths(
     """Read everything under `paths` and keep what is new.
 
     Raises:
-        ImportFailed: a path does not exist, or the format is not known.
+        ImportFailed: there was no session at all, or the format is not known.
         StoreError, CallDatabaseError: they cannot be written; what was kept before stays.
     """
     summary = ImportSummary()
@@ -69,7 +70,16 @@ def import_paths(
         if kept == "added":
             notice(item.session.id)
     store.add_skips((s.path, s.where, s.reason) for s in summary.skipped)
+    if not summary.sessions and not summary.no_consent:
+        raise ImportFailed(_nothing(summary.skipped))
     return summary
+
+
+def _nothing(skipped: Sequence[Skipped]) -> str:
+    if not skipped:
+        return "no session found: there is no file under what was named"
+    more = f", and {len(skipped) - 1} more" if len(skipped) > 1 else ""
+    return f"no session found: {skipped[0].path}: {skipped[0].reason}{more}"
 
 
 def fingerprint(trajectory: Trajectory) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from harness.cli.options import say, store_option
+from harness.cli.options import json_option, print_json, say, store_option
 
 
 @click.command("report")
@@ -21,12 +21,16 @@ from harness.cli.options import say, store_option
 )
 @click.option("--judge", default=None, help="Show this judge's verdicts.  [default: the one asked most]")
 @store_option
-def command(run: str | None, output: Path, judge: str | None, store: Path) -> None:
+@json_option
+def command(run: str | None, output: Path, judge: str | None, store: Path, as_json: bool) -> None:
     """Write RUN (the newest by default) as one self-contained HTML page."""
     from harness.store import Store
 
     with Store(store, create=False) as opened:
-        write_report(opened, opened.run(run)["id"], output, judge)
+        name = opened.run(run)["id"]
+        write_report(opened, name, output, judge)
+    if as_json:
+        print_json({"run": name, "output": output})
 
 
 def write_report(store: object, run: str, output: Path, judge: str | None = None) -> None:
