@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -15,11 +15,10 @@ from harness import experiment
 from harness.batch import Notice, Outcome
 from harness.config import RunConfig
 from harness.discriminator.measure import Measure, Realism, discriminate
-from harness.discriminator.serialise import serialise_call
-from harness.fidelity import Grade, grade, tally
-from harness.ledger import ToolStep, read_steps
+from harness.ledger import read_steps
 from harness.selection import Criteria
 from harness.store import Store
+from harness.tallies import Tallies
 from toolsim.caches import cache_root
 from toolsim.calldb import CallDatabase
 from toolsim.connectors import Connector
@@ -35,7 +34,8 @@ class Resampled:
     """What `resample` did.
 
     `rungs` counts answers by rung (`unanswered` among them), `identical` those that are the recorded text byte for
-    byte, `grades` all that have a record by rung and grade (`harness.fidelity`).
+    byte, `grades` all that have a record by rung and grade (`harness.fidelity`). `groups` has the same by agent and
+    pool; `modes` says how the candidate's actions were read (native, schema, text, recorded).
     """
 
     run: str
@@ -47,10 +47,23 @@ class Resampled:
     rungs: dict[str, int]
     identical: dict[str, int]
     grades: dict[str, dict[str, int]]
+    groups: tuple[Group, ...]
+    modes: dict[str, int]
     identity_run: bool
     shell: str
     model_calls: int
     tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """The calls of one agent in one pool: how many, by rung, and the grades of all answered."""
+
+    agent: str
+    pool: str
+    calls: int
+    rungs: dict[str, int]
+    grades: dict[str, int]
 
 
 async def resample(
@@ -91,25 +104,32 @@ def summarise(
     store: Store, plan: experiment.Plan, config: RunConfig, outcome: Outcome, shell: str, budget: Budget
 ) -> Resampled:
     """Count a run from what the store holds."""
-    rungs: Counter[str] = Counter()
-    identical: Counter[str] = Counter()
-    grades: dict[str, list[Grade]] = defaultdict(list)
     ends: Counter[str] = Counter()
+    tallies = Tallies()
     for row, end in store.rollouts(plan.run):
         ends["open" if end is None else end.status if end.stage is None else f"{end.status}: {end.stage}"] += 1
-        for step in read_steps(store.steps(row.id)):
-            if isinstance(step, ToolStep):
-                rung = step.rung or "unanswered"
-                rungs[rung] += 1
-                if step.answer is not None and step.recorded is not None:
-                    identical[rung] += step.answer.content == step.recorded.content
-                    grades[rung].append(grade(step.recorded.content, step.answer.content, serialise_call(step.call)))
+        tallies.add(row, read_steps(store.steps(row.id)))
+    whole = tallies.whole
     return Resampled(
-        plan.run, len(plan.rows), dict(ends), len(store.exclusions(plan.run)), len(outcome.left_open),
-        outcome.budget, dict(rungs), dict(identical),
-        {rung: tally(found) for rung, found in grades.items()}, config.identity_run, shell,
-        budget.calls, budget.usage.total,
-    )  # fmt: skip
+        run=plan.run,
+        rollouts=len(plan.rows),
+        ends=dict(ends),
+        excluded=len(store.exclusions(plan.run)),
+        left_open=len(outcome.left_open),
+        budget=outcome.budget,
+        rungs=dict(whole.rungs),
+        identical=dict(whole.identical),
+        grades={rung: graded for rung in whole.rungs if (graded := whole.grades(rung))},
+        groups=tuple(
+            Group(agent, pool, group.calls, dict(group.rungs), group.grades())
+            for (agent, pool), group in sorted(tallies.groups.items())
+        ),
+        modes=dict(tallies.modes),
+        identity_run=config.identity_run,
+        shell=shell,
+        model_calls=budget.calls,
+        tokens=budget.usage.total,
+    )
 
 
 async def judge_run(

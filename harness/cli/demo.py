@@ -5,14 +5,15 @@ from __future__ import annotations
 import shutil
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 
 from harness.cli.options import say
 from harness.cli.roles import print_realism
 
-_FORCED = ("fix-", "feature-")
+if TYPE_CHECKING:
+    from harness.store import Store
 
 
 @click.command("demo")
@@ -59,31 +60,30 @@ def command(model: str, folder: Path, minutes: float, keep: bool) -> None:
     say(f"done in {(time.monotonic() - started) / 60:.1f} minutes")
 
 
-def _play(store: Any, folder: Path, model: str, minutes: float) -> None:
+def _play(store: Store, folder: Path, model: str, minutes: float) -> None:
     from harness.cli.discriminate import judge
     from harness.cli.report import write_report
     from harness.cli.resample import play, print_resampled
-    from harness.config import AFFORDANCES, RUNGS, resolve
+    from harness.config import resolve
+    from harness.discriminator.serialise import Window
     from harness.selection import Criteria
     from toolsim.modeltypes import Budget
 
     calls = folder / "calls.db"
     seconds = 60 * minutes
+    small = {"simulator": model, "evidence_tokens": 500, "history_tokens": 300}
     say("2/4 recorded actions in the simulated world")
-    config = resolve({
-        "candidate": "recorded", "simulator": model, "forcing": "teacher", "evidence_tokens": 900,
-        "rungs": tuple(r for r in RUNGS if r != "recorded"),
-        "affordances": tuple(a for a in AFFORDANCES if a != "rollout"),
-    })  # fmt: skip
-    criteria = Criteria(sample=6, stratify=("agent",), with_calls=True)
-    forced = play(store, calls, config, criteria, Budget(max_seconds=0.35 * seconds), 2)
+    config = resolve({"candidate": "recorded", **small})
+    criteria = Criteria(agents=("claude-code", "codex", "swe-agent"), sample=9, stratify=("agent",), with_calls=True)
+    forced = play(store, calls, config, criteria, Budget(max_seconds=0.3 * seconds), 1)
     say("3/4 the judge")
-    flags = {"judge": model, "pairs": 8, "fakes": 6, "kinds": ("call",), "seed": 0, "concurrency": 1}
-    realism = judge(store, forced.run, flags, Budget(max_seconds=0.35 * seconds))
+    flags = {"judge": model, "pairs": 6, "fakes": 6, "kinds": ("call",), "seed": 0, "concurrency": 1}
+    window = Window(history=500, message=250, result=600)
+    realism = judge(store, forced.run, flags, Budget(max_seconds=0.35 * seconds), window)
     say("4/4 the candidate takes turns of its own")
-    own = resolve({"candidate": model, "simulator": model, "evidence_tokens": 900, "max_steps": 4})
-    taken = play(store, calls, own, Criteria(sample=2, stratify=("agent",), with_calls=True),
-                 Budget(max_seconds=0.3 * seconds), 1)  # fmt: skip
+    own = resolve({"candidate": model, "actions": "schema", "max_steps": 3, **small})
+    turns = Criteria(agents=("claude-code", "mini-swe-agent"), sample=2, stratify=("agent",), with_calls=True)
+    taken = play(store, calls, own, turns, Budget(max_seconds=0.35 * seconds), 1)
     click.echo("\nRecorded actions, answered by the simulated world (rung `recorded` off, reference no evidence):")
     print_resampled(forced)
     click.echo("\nRealism:")

@@ -12,6 +12,7 @@ from harness.cli.roles import bar, judge_options, print_realism, run_async
 
 if TYPE_CHECKING:
     from harness.discriminator.measure import Realism
+    from harness.discriminator.serialise import Window
     from harness.store import Store
     from toolsim.modeltypes import Budget
 
@@ -42,14 +43,16 @@ def command(run: str | None, store: Path, as_json: bool, **flags: Any) -> None:
         print_realism(result)
 
 
-def judge(store: Store, run: str, flags: dict[str, Any], budget: Budget) -> Realism:
+def judge(store: Store, run: str, flags: dict[str, Any], budget: Budget, window: Window | None = None) -> Realism:
     """Discriminate with progress on stderr."""
     from harness.discriminator.measure import Measure
+    from harness.discriminator.serialise import Window
     from harness.pipeline import judge_run
 
     measure = Measure(
         pairs=flags["pairs"], fakes=flags["fakes"], kinds=tuple(flags["kinds"]) or ("call", "turn"),
         seed=flags["seed"] or 0, concurrency=flags["concurrency"],
+        window=window or Window(),
     )  # fmt: skip
     with bar("judgements", None) as tell:
         work = judge_run(

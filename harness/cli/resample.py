@@ -83,8 +83,19 @@ def print_resampled(result: Resampled) -> None:
         against = ", ".join(f"{n} {name}" for name, n in graded.items())
         equal = f"; against the record: {against} ({result.identical.get(rung, 0)} byte for byte)" if graded else ""
         click.echo(f"  {rung:10s} {count:6d} calls, {100 * count / total:5.1f} %{equal}")
+    for group in result.groups:
+        right, answered = sum(group.grades.get(n, 0) for n in ("equal", "order")), sum(group.grades.values())
+        against = f"right {share(right, group.calls)}, else {share(answered - right, group.calls)} of all calls"
+        line = f"  {group.agent}, {group.pool} pool: {group.calls} calls"
+        click.echo(f"{line}; {against}" if answered else line)
+    click.echo("  actions read: " + ", ".join(f"{n} {mode}" for mode, n in sorted(result.modes.items())))
     click.echo(f"  {result.model_calls} model calls, {result.tokens} tokens; shell: {result.shell}")
     if result.identity_run:
         click.echo("  identity run, not a measurement")
     if result.budget:
         click.echo(f"  stopped early: {result.budget}; {result.left_open} rollouts left open")
+
+
+def share(part: int, whole: int) -> str:
+    """A share in percent."""
+    return f"{100 * part / whole:.1f} %" if whole else "-"

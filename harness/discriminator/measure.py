@@ -9,6 +9,7 @@ import asyncio
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import zip_longest
 
 from harness.discriminator.fakes import plant
 from harness.discriminator.judge import ORDERS, Judgement, judge_once
@@ -118,7 +119,7 @@ async def discriminate(
         sample = draw(every, measure.pairs, measure.seed)
         fakes = plant([p for p in every if p.kind == "call"] or every, measure.fakes, measure.seed)
         store.add_pairs(run, [(p.id, None, p.kind, p.facts(), p.body()) for p in fakes])
-        budget = await _judge_all(store, run, judge, (*fakes, *sample), measure, notice)
+        budget = await _judge_all(store, run, judge, _in_turn(sample, fakes), measure, notice)
     same_family = judge is not None and judge.family == simulator_family
     return realism_of(store, run, judge.name if judge else None, same_family=same_family, budget=budget)
 
@@ -150,6 +151,12 @@ def realism_of(
         invalid=dict(Counter(j["status"] for j in open_rows)),
         budget=budget,
     )
+
+
+def _in_turn(sample: Sequence[Pair], fakes: Sequence[Pair]) -> tuple[Pair, ...]:
+    """Pairs and fakes alternating, so that a budget that runs out leaves some of both."""
+    both = zip_longest(sample, fakes)
+    return tuple(pair for pairs in both for pair in pairs if pair is not None)
 
 
 async def _judge_all(
