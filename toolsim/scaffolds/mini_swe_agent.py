@@ -91,12 +91,12 @@ class MiniSweAgentScaffold:
     ) -> Rendered | Unknown:
         """The observation template over the output."""
         match outcome:
-            case ShellOutput(timed_out=True) | ShellOutput(exit_code=None):
-                return Unknown("versions differ in what they say of a command that does not end")
-            case ShellOutput(exit_code=int(code)) if _submission(outcome.output) is None:
+            case ShellOutput(timed_out=False) if (submitted := _submission(outcome.output)) is not None:
+                return Rendered(submitted, None, outcome.exit_code)
+            case ShellOutput(timed_out=False, exit_code=int(code)):
                 return Rendered(_template(outcome.output, code, profile), None, code)
             case ShellOutput():
-                return Rendered(_submission(outcome.output) or "", None, outcome.exit_code)
+                return Unknown("versions differ in what they say of a command that does not end")
             case Reply(text, is_error):
                 return Rendered(text, is_error)
             case Problem() if isinstance(action, Invalid):

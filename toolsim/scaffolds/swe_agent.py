@@ -131,6 +131,8 @@ class SweAgentScaffold:
                 return made
             text, window = made
             return Rendered(_observation(text, profile), None, None, window.env())
+        if isinstance(action, Read) and not profile.parameters.get("strip", True):
+            return Unknown("what stands at the end of a view")
         shown = editor_output(call.arguments, action, outcome, _FORM)
         return shown if isinstance(shown, Unknown) else Rendered(_observation(f"{shown[0]}\n", profile), shown[1])
 

@@ -204,8 +204,8 @@ def window_output(command: str, action: Action, outcome: Outcome, window: Window
                 return Unknown("the order of find is the file system's")
             return _files(words[0], action.path, found), window
         case Problem():
-            text = _problem(name, words, action, outcome)
-            return text if isinstance(text, Unknown) else (text + "\n", window)
+            said = _problem(name, words, action, outcome)
+            return said if isinstance(said, Unknown) else (f"{said}\n", window)
     return Unknown(f"the form of {type(outcome).__name__} is not known")
 
 
