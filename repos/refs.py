@@ -8,7 +8,7 @@ from pathlib import Path
 
 from repos.errors import RepositoryError
 from repos.git import History, run
-from repos.objects import ObjectReader, check
+from repos.objects import ObjectReader
 
 _HEADS = "refs/heads/"
 _ORIGIN = "refs/remotes/origin/"
@@ -96,8 +96,3 @@ def _default(git_dir: Path, base: str, branches: Mapping[str, str]) -> str | Non
     head = History(git_dir).first("symbolic-ref", "-q", "HEAD" if base == _HEADS else f"{_ORIGIN}HEAD")
     named = head.removeprefix(base) if head is not None and head.startswith(base) else None
     return next((name for name in (named, "main", "master", "trunk", "develop") if name in branches), None)
-
-
-def present(git_dir: Path, oid: str, kind: str) -> bool:
-    """Whether the repository has an object of this kind under the full id."""
-    return check(git_dir, [oid])[0] == (oid, kind)
