@@ -41,7 +41,7 @@ from toolsim.actions import (
 )  # fmt: skip
 from toolsim.scaffolds.base import Rendered, ScaffoldProfile
 from toolsim.scaffolds.codex_tools import TOOLS
-from toolsim.trajectory import Message, Session, ToolCall, ToolDefinition, ToolResult
+from toolsim.trajectory import JsonObject, Message, Session, ToolCall, ToolDefinition, ToolResult
 
 LIMIT = 10_000
 """Tokens of output that are shown when the call names no limit; also the most a call may ask for."""
@@ -54,7 +54,7 @@ _CHUNK = re.compile(
 )
 _EXIT = re.compile(
     r"Exit code: (?P<code>-?\d+)\nWall time: (?P<wall>[\d.]+) seconds\n"
-    r"(?:Total output lines: \d+\n)?Output:\n(?P<body>.*)",
+    r"(?P<lines>Total output lines: \d+\n)?Output:\n(?P<body>.*)",
     re.DOTALL,
 )
 _CUT = re.compile(r"…\d+ tokens truncated…")
@@ -212,7 +212,7 @@ def _exec_output(call: ToolCall, outcome: ShellOutput, profile: ScaffoldProfile)
         return Unknown("how the older tools show a running command or a long output")
     if form == "json":
         meta = {"exit_code": outcome.exit_code, "duration_seconds": round(outcome.duration, 1)}
-        return Rendered(json.dumps({"output": output, "metadata": meta}), None, outcome.exit_code)
+        return Rendered(_compact({"output": output, "metadata": meta}), None, outcome.exit_code)
     if form == "exit":
         wall = f"{outcome.duration:.1f}".removesuffix(".0")
         text = f"Exit code: {outcome.exit_code}\nWall time: {wall} seconds\nOutput:\n{output}"
@@ -282,6 +282,11 @@ def _recorded_changes(result: ToolResult) -> dict[str, dict] | None:  # type: ig
     return {str(path): change for path, change in changes.items() if isinstance(change, dict)}
 
 
+def _compact(value: JsonObject) -> str:
+    """JSON as serde writes it."""
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+
+
 def _version(text: str | None) -> tuple[int, ...]:
     """The version as numbers; an unknown one counts as the newest."""
     found = re.match(r"(\d+)\.(\d+)", text or "")
@@ -291,6 +296,8 @@ def _version(text: str | None) -> tuple[int, ...]:
 def _is_cut(match: re.Match[str]) -> bool:
     """Whether the middle of the output was left out: its form says so, above and at the place."""
     body = match["body"]
+    if match.groupdict().get("lines"):
+        return True
     return body.startswith((_WARNING, "Total output lines: ")) and _CUT.search(body) is not None
 
 

@@ -188,10 +188,11 @@ def _reply(action: Action, reply: Reply) -> Rendered:
 
 def _viewed(action: Read, text: str) -> Rendered | Unknown:
     lines, first = text.split("\n"), action.offset or 1
-    if len(text) > _LONGEST_VIEW or not 1 <= first <= len(lines) or (action.limit or 1) < 1:
-        return Unknown("how a long file or an odd range is shown")
+    if not 1 <= first <= len(lines) or (action.limit or 1) < 1:
+        return Unknown("how a range outside of the file is shown")
     shown = lines[first - 1 :] if action.limit is None else lines[first - 1 : first - 1 + action.limit]
-    return Rendered("\n".join(f"{first + n}. {line}" for n, line in enumerate(shown)))
+    view = "\n".join(f"{first + n}. {line}" for n, line in enumerate(shown))
+    return Rendered(view) if len(view) <= _LONGEST_VIEW else Unknown("how a long view is cut")
 
 
 def _shell(

@@ -97,6 +97,27 @@ def test_a_process_that_goes_on_is_named_by_its_session():
 
 
 @pytest.mark.parametrize(
+    "text",
+    [
+        "Exit code: 0\nWall time: 0.1 seconds\nOutput:\nok é\n",
+        '{"output":"ok é\\n","metadata":{"exit_code":0,"duration_seconds":0.1}}',
+    ],
+)
+def test_the_older_forms_are_taken_apart_and_put_back(text):
+    form = profile("0.60.0", text)
+    call = ToolCall("1", "shell", {"command": "x"})
+    output = CODEX.raw(call, RunShell("x"), ToolResult("1", text), form)
+    assert output == "ok é\n"
+    again = CODEX.render(call, RunShell("x"), ShellOutput(output, output, "", 0, 0.1), form)
+    assert again == Rendered(text, None, 0)
+
+
+def test_an_older_output_that_says_it_was_shortened_is_not_taken_apart():
+    text = "Exit code: 0\nWall time: 0.1 seconds\nTotal output lines: 900\nOutput:\nhead\n[... omitted ...]\ntail"
+    assert CODEX.raw(ToolCall("1", "shell"), RunShell("x"), ToolResult("1", text), profile("0.60.0", text)) is None
+
+
+@pytest.mark.parametrize(
     ("version", "head"),
     [
         ("0.142.5", "Warning: truncated output (original token count: 50)\nTotal output lines: 4\n\n"),
