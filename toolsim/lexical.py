@@ -67,7 +67,8 @@ class Filters:
 
 def terms(text: str) -> list[str]:
     """The words of a command, path or code: each run without white space or quotes as a whole (a path, a flag, a test
-    id) and, if it has several, its parts split at punctuation and at changes of case. All in lower case.
+    id) and, if it has several, its parts of two letters and more, split at punctuation and at changes of case. All in
+    lower case.
     """
     found: list[str] = []
     for match in _WORDS.finditer(text):
@@ -75,7 +76,7 @@ def terms(text: str) -> list[str]:
         whole = word.lower()
         if len(whole) <= _LONGEST:
             found.append(whole)
-        pieces = [part for part in _SEPARATED.findall(word) if len(part) <= _LONGEST]
+        pieces = [part for part in _SEPARATED.findall(word) if 1 < len(part) <= _LONGEST]
         found.extend(part.lower() for part in pieces if part.lower() != whole)
         for part in pieces:
             humps = _PIECES.findall(part)

@@ -106,9 +106,9 @@ def test_words_are_lower_case_and_hold_no_space(text):
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("pytest -q --no-header", ["pytest", "-q", "q", "--no-header", "no", "header"]),
+        ("pytest -q --no-header", ["pytest", "-q", "--no-header", "no", "header"]),
         ("src/HTTPServer.ts", ["src/httpserver.ts", "src", "httpserver", "ts", "http", "server"]),
-        ("a_b", ["a_b", "a", "b"]),
+        ("ab_c_de", ["ab_c_de", "ab", "de"]),
         ("''", []),
     ],
 )
