@@ -33,6 +33,7 @@ from toolsim.actions import (
 from toolsim.answerers import Approval, Delegated, Delegator, decide
 from toolsim.calldb import CallDatabase
 from toolsim.connectors import Connector, Gate, Query, Sourced
+from toolsim.durations import quick_duration
 from toolsim.errors import ModelError, ShellError, SimulationFailed
 from toolsim.forms import ProgramReply
 from toolsim.gather import Sources, Subject, source_record
@@ -269,7 +270,12 @@ class ToolSimulator:
             return None
         kept = run.mutations if action.session is not None else _without_shell_state(run.mutations)
         evidence: JsonObject = {"shell": self.shell.name, "programs": runs.programs} if runs.programs else {}
-        answer = self._shown(job, run.output, runs.rung, kept, evidence)
+        output = run.output
+        if output.duration == 0.0:
+            seed = derive_seed(self.settings.seed, job.step, "duration")
+            output = replace(output, duration=quick_duration(job.history, job.call.name, seed))
+            kept = (*kept, Advance(output.duration))
+        answer = self._shown(job, output, runs.rung, kept, evidence)
         return None if answer is None else _with_use(answer, job.written)
 
     async def _delegated(self, job: _Job, action: Delegate) -> Answer | None:

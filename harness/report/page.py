@@ -12,6 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from harness.discriminator.measure import Realism
 from harness.discriminator.pairs import Pair, read_pair
 from harness.discriminator.serialise import serialise_call, serialise_message
+from harness.fidelity import grade
 from harness.ledger import ModelStep, ToolStep, read_steps
 from harness.report.inert import inert, shorten
 from harness.rows import End, RolloutRow
@@ -34,11 +35,13 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Aligned:
-    """A recorded and a simulated entry that belong together; either may be missing. `diff` is a unified diff."""
+    """A recorded and a simulated entry that belong together; either may be missing. `same` is a grade of fidelity,
+    `diff` a unified diff.
+    """
 
     recorded: Entry | None
     simulated: Entry | None
-    same: bool | None = None
+    same: str | None = None
     diff: str | None = None
     verdict: str | None = None
 
@@ -106,8 +109,9 @@ def _forced(steps: Sequence[ModelStep | ToolStep], by_call: dict[tuple[str, str]
         same = None
         diff = None
         if step.recorded is not None and step.answer is not None:
-            same = step.recorded.content == step.answer.content
-            diff = None if same else _diff(step.recorded.content, step.answer.content)
+            same = grade(step.recorded.content, step.answer.content, serialise_call(step.call)).name
+            identical = step.recorded.content == step.answer.content
+            diff = None if identical else _diff(step.recorded.content, step.answer.content)
         verdict = None
         if step.answer is not None:
             key = (serialise_call(step.call, 600), step.answer.content.replace("\r\n", "\n"))
