@@ -22,7 +22,8 @@ class Estimate:
     method: str
 
     def __str__(self) -> str:
-        return f"{100 * self.value:.1f} % [{100 * self.low:.1f}, {100 * self.high:.1f}] (n={self.n}, clusters={self.clusters})"
+        interval = f"[{100 * self.low:.1f}, {100 * self.high:.1f}]"
+        return f"{100 * self.value:.1f} % {interval} (n={self.n}, clusters={self.clusters})"
 
 
 def jeffreys(successes: float, n: int, confidence: float = 0.95) -> tuple[float, float]:

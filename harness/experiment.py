@@ -1,4 +1,4 @@
-"""A run from settings to ended rollouts: choose, register, prepare, build, play; started again it does what is missing."""
+"""A run from settings to ended rollouts: choose, register, prepare, play; started again it does what is missing."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def plan(store: Store, config: RunConfig, criteria: Criteria, inputs: JsonObject
                     session.lineage,
                     session.repo,
                     session.agent,
-                )  # fmt: skip
+                )
             )
     store.add_rollouts(rows)
     store.add_exclusions(run, left_out)

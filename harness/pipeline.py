@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-import hashlib
-import json
 from collections import Counter
 from collections.abc import Callable
 from contextlib import AsyncExitStack
@@ -26,7 +23,6 @@ from toolsim.connectors.package_metadata import public_index
 from toolsim.model import open_model
 from toolsim.modeltypes import Budget, Model
 from toolsim.shell.sandbox import available
-from toolsim.trajectory import JsonObject
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +62,7 @@ class Group:
     grades: dict[str, int]
 
 
-async def resample(
+async def resample(  # noqa: PLR0913  a run's inputs and the ways to tell of it, all by name
     store: Store,
     calls: Path,
     config: RunConfig,
@@ -90,9 +86,9 @@ async def resample(
             stack.push_async_callback(model.close)
         no_shell = available()
         shell_cache = cache_root() / "shell" if no_shell is None else None
-        database = None
-        if calls.exists() and "calls" in config.affordances:
-            database = stack.enter_context(CallDatabase(calls))
+        database = _open_calls(calls, config)
+        if database is not None:
+            stack.enter_context(database)
         index = public_index() if "connectors" in config.affordances else None
         connectors: tuple[Connector, ...] = () if index is None else (index,)
         parts = experiment.Parts(store, database, store.repositories(), candidate, simulator, shell_cache, connectors)
@@ -145,16 +141,14 @@ async def judge_run(
             await judge.close()
 
 
-def to_json(value: object) -> JsonObject:
-    """A result as plain JSON."""
-    plain: JsonObject = json.loads(json.dumps(value, default=dataclasses.asdict))
-    return plain
-
-
 def _simulator_family(spec: str) -> str | None:
     from toolsim.model import family_of
 
     return None if spec == "none" else family_of(spec)
+
+
+def _open_calls(calls: Path, config: RunConfig) -> CallDatabase | None:
+    return CallDatabase(calls) if "calls" in config.affordances and calls.exists() else None
 
 
 def _database_hash(calls: Path) -> str | None:
@@ -162,9 +156,3 @@ def _database_hash(calls: Path) -> str | None:
         return None
     with CallDatabase(calls) as database:
         return str(database.hash())
-
-
-def file_hash(path: Path) -> str:
-    """Hex SHA-256 of a file."""
-    with path.open("rb") as handle:
-        return hashlib.file_digest(handle, "sha256").hexdigest()

@@ -106,7 +106,8 @@ class Rollout:
             if truth is None:
                 raise
             failure = (error.stage, error.reason)
-            step = ToolStep(call, truth, None, None, failure=failure, recorded=truth, taken_in=True)
+            seconds = time.monotonic() - begin
+            step = ToolStep(call, truth, None, None, failure=failure, recorded=truth, taken_in=True, seconds=seconds)
         else:
             forced = truth if self.forcing == "teacher" else None
             step = ToolStep(

@@ -7,7 +7,6 @@ import sqlite_utils
 migrations = sqlite_utils.Migrations("deploysim")
 
 
-
 @migrations()
 def create_tables(db: sqlite_utils.Database) -> None:
     """First version: sessions, repositories, pools, runs, rollouts with their step ledger, judgements."""

@@ -38,7 +38,7 @@ selection_options = _stack([
 ])  # fmt: skip
 
 run_options = _stack([
-    click.option("--candidate", default=None, help="NAME[@BASE_URL], local, local-small or recorded.  [default: local]"),
+    click.option("--candidate", default=None, help="NAME[@BASE_URL], local, local-small, recorded.  [default: local]"),
     click.option("--simulator", default=None, help="NAME[@BASE_URL], local, local-small or none.  [default: local]"),
     click.option("--api", type=click.Choice(["chat", "responses"]), default=None, help="The candidate's API."),
     click.option(

@@ -83,7 +83,7 @@ def _pairs_of(store: Store, row: RolloutRow, *, forcing: str, candidate: str, wi
         return ()
     trajectory = store.trajectory(row.session)
     prefix, reference = split(trajectory, turns(trajectory)[row.turn], row.step)
-    same = forcing != "none" or candidate.split("@")[0] == trajectory.session.model
+    same = forcing != "none" or candidate.partition("@")[0] == trajectory.session.model
     origin = Origin(row.session, row.lineage, row.repo, row.agent, row.pool, same_model=same)
     view = model_view(prefix.items)
     if forcing != "none":

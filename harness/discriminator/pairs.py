@@ -96,7 +96,7 @@ def call_pairs_of(
                     serialise_call(step.call, window.message),
                     serialise_result(step.recorded),
                     serialise_result(step.answer),
-                )  # fmt: skip
+                )
             )
         history.append(result_message(step.shown))
     return tuple(pairs)

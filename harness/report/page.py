@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from harness.discriminator.measure import Realism
-from harness.discriminator.pairs import Pair, read_pair
 from harness.discriminator.serialise import serialise_call, serialise_message
 from harness.fidelity import grade
 from harness.ledger import ModelStep, ToolStep, read_steps
@@ -170,8 +169,3 @@ def _verdicts(store: Store, run: str) -> dict[str, str]:
         said = {0: "told apart", len(rows): "passed for real"}.get(taken, "undecided (follows the position)")
         words[pair] = f"{said}: {rows[0]['facts']['reason']}"
     return words
-
-
-def pair_of(store: Store, run: str, name: str) -> Pair | None:
-    """One pair of a run by id."""
-    return next((read_pair(f, b) for i, _, _, f, b in store.pairs(run) if i == name), None)

@@ -76,7 +76,7 @@ def run(store, recorded):
                         "simulated" if at else "computed",
                         recorded=ToolResult(call.id, text),
                         taken_in=True,
-                    )  # fmt: skip
+                    )
                 )
             store.append_steps(row.id, [write_step(n, s) for n, s in enumerate(steps)])
             store.end_rollout(row.id, End("completed", None, "end of the recording"))

@@ -63,9 +63,13 @@ def test_a_call_pair_holds_record_and_answer_and_no_agent_text() -> None:
     later = ToolCall("c2", "Bash", {"command": "pwd"})
     steps = [
         ModelStep(Message(role="assistant", text="my secret plan", origin="agent", calls=(call,)), "recorded"),
-        ToolStep(call, ToolResult("c1", "real"), ToolResult("c1", "made"), "simulated", recorded=ToolResult("c1", "real")),
+        ToolStep(
+            call, ToolResult("c1", "real"), ToolResult("c1", "made"), "simulated", recorded=ToolResult("c1", "real")
+        ),
         ModelStep(Message(role="assistant", origin="agent", calls=(later,)), "recorded"),
-        ToolStep(later, ToolResult("c2", "/x"), None, None, failure=("simulated", "no"), recorded=ToolResult("c2", "/x")),
+        ToolStep(
+            later, ToolResult("c2", "/x"), None, None, failure=("simulated", "no"), recorded=ToolResult("c2", "/x")
+        ),
     ]
     (pair,) = call_pairs_of(ORIGIN, (Message(role="user", text="do it"),), steps, Window())
     assert (pair.recorded, pair.simulated, pair.origin.rung, pair.origin.tool) == ("real", "made", "simulated", "Bash")
