@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 
@@ -47,4 +48,6 @@ def command(sessions: tuple[str, ...], output: Path, store: Path, as_json: bool)
 
 
 def _file_name(session: str) -> str:
-    return "".join(c if c.isalnum() or c in "-_." else "_" for c in session)[:120]
+    """The id as a file name; where that is not the id itself, with a hash, so that no two sessions share a file."""
+    plain = "".join(c if c.isalnum() or c in "-_." else "_" for c in session)[:120]
+    return plain if plain == session else f"{plain}-{hashlib.sha256(session.encode()).hexdigest()[:8]}"

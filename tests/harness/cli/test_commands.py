@@ -14,6 +14,7 @@ import pytest
 
 from harness.cli import COMMANDS, cli, main
 from harness.demo import find_fixtures, unpack_repository
+from harness.store import Store
 
 SESSIONS, BUNDLE = find_fixtures()
 CODEX = SESSIONS / "codex" / "pipes-run1.jsonl"
@@ -270,6 +271,16 @@ def test_exported_sessions_are_the_same_sessions_when_imported(run, store):
     assert len(done.json) == 3
     again = run("import", "atif", "--json").json
     assert (again["added"], again["known"], again["skipped"]) == (0, 3, [])
+
+
+def test_sessions_of_like_names_are_exported_to_files_of_their_own(run, quiet, recorded):
+    names = ["a/b", "a_b", "a:b", "x" * 200, "x" * 201]
+    with Store(quiet / "deploysim.db") as store:
+        for name in names:
+            store.add_session(recorded(name), source="x", sha256=name)
+    files = run("export", "--json").json
+    assert len(set(files)) == len(names)
+    assert all((quiet / file).is_file() for file in files)
 
 
 # --- repositories and worlds ---------------------------------------------------------------------------------------
