@@ -340,7 +340,8 @@ class ToolSimulator:
             job.call.id, done.rendered.content, done.rendered.is_error, done.rendered.exit_code, done.duration
         )
         evidence = {**done.notes, "written": [written.evidence for written in done.written]}
-        return _with_use(Answer(result, "simulated", (*done.mutations, *done.rendered.mutations), evidence), done.written)
+        mutations = (*done.mutations, *done.rendered.mutations)
+        return _with_use(Answer(result, "simulated", mutations, evidence), done.written)
 
     async def run_program(self, run: ProgramRun, view: World, job_call: _Job) -> tuple[ProgramResult, str, JsonObject]:
         """One program run inside of a command: its result, the rung that gave it, and the evidence.

@@ -123,8 +123,8 @@ class Session:
 
     `agent` names the scaffold (`claude-code`, `codex`, `swe-agent`, `mini-swe-agent`, `openhands`, `copilot`,
     `gemini`, `pi`, `chat`, `inspect`, or the name a format gives; what has no scaffold of ours is rendered by
-    `generic`). `lineage` is shared by sessions that share copied history. `parent` and `parent_call` point to the session and call that started a sub-agent.
-    `autonomous` is true where the whole session is one turn.
+    `generic`). `lineage` is shared by sessions that share copied history. `parent` and `parent_call` point to the
+    session and call that started a sub-agent. `autonomous` is true where the whole session is one turn.
     """
 
     id: str

@@ -1,8 +1,8 @@
 """Metadata of Python packages as the public index had it at a moment, from its JSON API (`/pypi/NAME/json`).
 
-Source: the API's reference in the documentation of Warehouse, the software of PyPI. A release exists as of a moment if one of its files was uploaded by then.
-What the index forgets (deleted releases and files) cannot be seen; a yank is shown with every moment, since the API
-does not date it.
+Source: the API's reference in the documentation of Warehouse, the software of PyPI. A release exists as of a moment if
+one of its files was uploaded by then. What the index forgets (deleted releases and files) cannot be seen; a yank is
+shown with every moment, since the API does not date it.
 """
 
 from __future__ import annotations
