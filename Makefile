@@ -4,13 +4,17 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 
-.PHONY: demo test lint docs clean system lock
+.PHONY: demo test test-live lint docs clean system lock
 
 demo: $(STAMP) system
 	$(BIN)/deploysim demo
 
 test: $(STAMP) system
-	$(BIN)/python -m pytest -q -n 2 --dist loadfile
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile -m "not live"
+
+# Tests that run the small embedded weights, where they are in the cache (deploysim models pull local-small).
+test-live: $(STAMP) system
+	$(BIN)/python -m pytest -q -m live
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

@@ -55,7 +55,7 @@ def command(model: str, folder: Path, minutes: float, keep: bool) -> None:
         with CallDatabase(folder / "calls.db") as calls:
             imported = import_paths(store, calls, [sessions])
         store.add_repository(inspect_repository(repository, url=None))
-        say(f"1/4 imported {imported.added} sessions, {imported.calls} calls, {len(imported.skipped)} skips")
+        say(f"1/5 imported {imported.added} sessions, {imported.calls} calls, {len(imported.skipped)} skips")
         _play(store, folder, model, minutes)
     say(f"done in {(time.monotonic() - started) / 60:.1f} minutes")
 
@@ -72,19 +72,23 @@ def _play(store: Store, folder: Path, model: str, minutes: float) -> None:
     calls = folder / "calls.db"
     seconds = 60 * minutes
     small = {"simulator": model, "evidence_tokens": 500, "history_tokens": 300}
-    say("2/4 recorded actions in the simulated world")
+    say("2/5 recorded actions in the simulated world, without a model: what code answers exactly")
+    exact = play(store, calls, resolve({"candidate": "recorded", "simulator": "none"}), Criteria(), Budget(), 2)
+    say("3/5 the same with the model, on some of the sessions")
     config = resolve({"candidate": "recorded", **small})
-    criteria = Criteria(agents=("claude-code", "codex", "swe-agent"), sample=9, stratify=("agent",), with_calls=True)
-    forced = play(store, calls, config, criteria, Budget(max_seconds=0.3 * seconds), 1)
-    say("3/4 the judge")
+    criteria = Criteria(agents=("claude-code", "codex"), sample=4, stratify=("agent",), with_calls=True)
+    forced = play(store, calls, config, criteria, Budget(max_seconds=0.35 * seconds), 1)
+    say("4/5 the judge")
     flags = {"judge": model, "pairs": 6, "fakes": 6, "kinds": ("call",), "seed": 0, "concurrency": 1}
     window = Window(history=500, message=250, result=600)
-    realism = judge(store, forced.run, flags, Budget(max_seconds=0.35 * seconds), window)
-    say("4/4 the candidate takes turns of its own")
+    realism = judge(store, forced.run, flags, Budget(max_seconds=0.3 * seconds), window)
+    say("5/5 the candidate takes turns of its own")
     own = resolve({"candidate": model, "actions": "schema", "max_steps": 3, **small})
     turns = Criteria(agents=("claude-code", "mini-swe-agent"), sample=2, stratify=("agent",), with_calls=True)
     taken = play(store, calls, own, turns, Budget(max_seconds=0.35 * seconds), 1)
-    click.echo("\nRecorded actions, answered by the simulated world (rung `recorded` off, reference no evidence):")
+    click.echo("\nRecorded actions, answered without a model (rung `recorded` off, reference no evidence):")
+    print_resampled(exact)
+    click.echo("\nRecorded actions, answered with the model:")
     print_resampled(forced)
     click.echo("\nRealism:")
     print_realism(realism)
