@@ -15,6 +15,7 @@ from harness.batch import Notice, Outcome, Prepared, run_batch
 from harness.candidate import fits, open_candidate
 from harness.config import RunConfig
 from harness.errors import ConfigError, SelectionError
+from harness.delegation import SubAgents
 from harness.ledger import ModelStep, ToolStep
 from harness.resample import Limits, Rollout
 from harness.rows import RolloutRow
@@ -193,6 +194,10 @@ async def _build(
         reference=scene.reference if "rollout" in config.affordances else None,
         connectors=parts.connectors,
     )
+    if parts.candidate is not None:
+        simulator.delegate = SubAgents(
+            functools.partial(open_candidate, parts.candidate, scene, config), simulator, seed
+        )
     limits = Limits(config.max_steps, config.max_rollout_tokens, None, config.max_seconds)
     return Rollout(scene, candidate, simulator, write, limits, config.forcing, seed)
 
