@@ -60,7 +60,7 @@ class SubAgents:
 class _Part:
     """The state of one sub-agent while it runs."""
 
-    def __init__(  # noqa: PLR0913  the parts of one sub-agent
+    def __init__(
         self,
         candidate: Candidate,
         simulator: ToolSimulator,

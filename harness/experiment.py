@@ -14,8 +14,8 @@ from pathlib import Path
 from harness.batch import Notice, Outcome, Prepared, run_batch
 from harness.candidate import fits, open_candidate
 from harness.config import RunConfig
-from harness.errors import ConfigError, SelectionError
 from harness.delegation import SubAgents
+from harness.errors import ConfigError, SelectionError
 from harness.ledger import ModelStep, ToolStep
 from harness.resample import Limits, Rollout
 from harness.rows import RolloutRow

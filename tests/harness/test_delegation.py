@@ -55,5 +55,5 @@ async def test_a_sub_agent_that_never_ends_stops_at_its_limit_and_goes_down_the_
 async def test_a_call_that_nothing_answers_fails_the_rollout_and_becomes_no_report():
     model = ScriptedModel([ToolCall("x", "WebFetch", {"url": "https://index.test", "prompt": "?"}), "It worked."])
     simulator, world = _simulator(model)
-    with pytest.raises(SimulationFailed, match="WebFetch|no model"):
+    with pytest.raises(SimulationFailed, match=r"WebFetch|no model"):
         await simulator.respond(TASK, world, ())
