@@ -30,8 +30,9 @@ class Resampled:
     """What `resample` did.
 
     `rungs` counts answers by rung (`unanswered` among them), `identical` those that are the recorded text byte for
-    byte, `grades` all that have a record by rung and grade (`harness.fidelity`). `groups` has the same by agent and
-    pool; `modes` says how the candidate's actions were read (native, schema, text, recorded).
+    byte, `grades` all that have a record by rung and grade (`harness.fidelity`). `failures` says why calls
+    are unanswered, by stage and kind; `groups` has rungs and grades by agent and pool; `modes` says how the candidate's
+    actions were read (native, schema, text, recorded).
     """
 
     run: str
@@ -43,6 +44,7 @@ class Resampled:
     rungs: dict[str, int]
     identical: dict[str, int]
     grades: dict[str, dict[str, int]]
+    failures: dict[str, int]
     groups: tuple[Group, ...]
     modes: dict[str, int]
     identity_run: bool
@@ -116,6 +118,7 @@ def summarise(
         rungs=dict(whole.rungs),
         identical=dict(whole.identical),
         grades={rung: graded for rung in whole.rungs if (graded := whole.grades(rung))},
+        failures=dict(whole.failures),
         groups=tuple(
             Group(agent, pool, group.calls, dict(group.rungs), group.grades())
             for (agent, pool), group in sorted(tallies.groups.items())

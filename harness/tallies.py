@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -12,14 +13,20 @@ from harness.ledger import ModelStep, ToolStep
 from harness.rows import RolloutRow
 
 UNANSWERED = "unanswered"
+_KIND = re.compile(r"[;:]")
 
 
 @dataclass(slots=True)
 class Tally:
-    """Calls by rung (`unanswered` among them), those whose text is the recorded one byte for byte, and grades."""
+    """Calls by rung (`unanswered` among them), those whose text is the recorded one byte for byte, and grades.
+
+    `failures` counts the unanswered ones by stage and kind of reason, so that an endpoint that failed is not taken
+    for a call that nothing could answer.
+    """
 
     rungs: Counter[str] = field(default_factory=Counter)
     identical: Counter[str] = field(default_factory=Counter)
+    failures: Counter[str] = field(default_factory=Counter)
     _grades: dict[str, list[Grade]] = field(default_factory=lambda: defaultdict(list))
 
     @property
@@ -36,6 +43,9 @@ class Tally:
         """Count one call."""
         rung = step.rung or UNANSWERED
         self.rungs[rung] += 1
+        if step.failure is not None:
+            stage, reason = step.failure
+            self.failures[f"{stage}: {_KIND.split(reason, maxsplit=1)[0]}"] += 1
         if step.answer is not None and step.recorded is not None:
             self.identical[rung] += step.answer.content == step.recorded.content
             found = grade(step.recorded.content, step.answer.content, serialise_call(step.call))

@@ -83,6 +83,8 @@ def print_resampled(result: Resampled) -> None:
         against = ", ".join(f"{n} {name}" for name, n in graded.items())
         equal = f"; against the record: {against} ({result.identical.get(rung, 0)} byte for byte)" if graded else ""
         click.echo(f"  {rung:10s} {count:6d} calls, {100 * count / total:5.1f} %{equal}")
+    for why, count in sorted(result.failures.items(), key=lambda item: -item[1]):
+        click.echo(f"    {count} unanswered at {why}")
     for group in result.groups:
         right, answered = sum(group.grades.get(n, 0) for n in ("equal", "order")), sum(group.grades.values())
         against = f"right {share(right, group.calls)}, else {share(answered - right, group.calls)} of all calls"
