@@ -33,7 +33,7 @@ class Clock:
         ends = [t for t in (deadline, self.limit) if t is not None]
         allowed = min(ends, default=end)
         self.now = max(self.now, min(end, allowed))
-        over = end > allowed
+        over = end >= allowed and bool(ends)  # the timer was set first, so at the same moment it wins
         return over and allowed == deadline, over and allowed == self.limit
 
     @property
