@@ -14,7 +14,11 @@ def test_a_dead_endpoint_leaves_failures_and_never_results_or_scores(tmp_path):
     done = CliRunner().invoke(cli, ["demo", "--folder", str(folder), "--model", "no-such-model@http://127.0.0.1:9/v1"])
     assert done.exit_code == 0, done.output
     with_model = done.output.split("Recorded actions, answered with the model:")[1].split("Realism:")[0]
-    rungs = {words[0] for line in with_model.splitlines() if (words := line.split())[1:] and words[2:3] == ["calls,"]}
+    rungs = {
+        words[0]
+        for line in with_model.splitlines()
+        if (words := line.split())[2:3] == ["calls,"] and words[1].isdigit()
+    }
     assert rungs == {"computed", "unanswered"}
     assert "realism win rate (50 % is chance): no valid pair" in done.output
     assert "EndpointError" in done.output
