@@ -20,7 +20,7 @@ from harness.importers.inspect_eval import INSPECT
 from harness.importers.mini_swe_agent import MINI_SWE_AGENT
 from harness.importers.openhands import OPENHANDS
 from harness.importers.pi import PI
-from harness.importers.reading import read_head
+from harness.importers.reading import HEAD_BYTES, read_head
 from harness.importers.swe_agent import SWE_AGENT
 from toolsim.trajectory import Trajectory
 
@@ -99,6 +99,8 @@ def _why_unknown(path: Path) -> str:
         return "compressed data that cannot be unpacked" if path.stat().st_size else "empty file"
     if _BINARY in head:
         return "binary file of no known format"
+    if len(head) >= HEAD_BYTES and b"\n" not in head:
+        return f"no known session format in the first {HEAD_BYTES >> 10} KiB of its only or first line"
     return "no known session format"
 
 
