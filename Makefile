@@ -10,7 +10,7 @@ demo: $(STAMP) system
 	$(BIN)/deploysim demo
 
 test: $(STAMP) system
-	$(BIN)/python -m pytest -q -n 2 --dist loadfile -m "not live"
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile
 
 # Tests that run the small embedded weights, where they are in the cache (deploysim models pull local-small).
 test-live: $(STAMP) system

@@ -11,7 +11,7 @@ import json
 import os
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
@@ -24,7 +24,7 @@ import openai
 
 from toolsim import wire_chat, wire_responses
 from toolsim.embedded import DEFAULT_CONTEXT, DEFAULT_SLOTS, Server, ServerSettings
-from toolsim.errors import EndpointError, ModelError, ModelUnavailable, OutputInvalid
+from toolsim.errors import BudgetExceeded, EndpointError, ModelError, ModelUnavailable, OutputInvalid
 from toolsim.jsoncheck import complaints
 from toolsim.modeltypes import Budget, Model, ModelReply, ModelRequest
 from toolsim.pricing import KnownModel, cost_of, known_model, load_prices
@@ -194,7 +194,7 @@ class OpenAIModel:
     async def _ask(self, request: ModelRequest, wire: ModuleType) -> ModelReply:
         if self._budget is not None:
             self._budget.admit(self.name, priced=self._known is not None)
-        body, attempts = await self.endpoint.post(wire.PATH, wire.payload(self.name, request))
+        body, attempts = await self._in_time(self.endpoint.post(wire.PATH, wire.payload(self.name, request)))
         received: Received = wire.read(body)
         cost = cost_of(received.usage, self._known)
         if self._budget is not None:
@@ -202,6 +202,18 @@ class OpenAIModel:
         if received.refused is not None:
             raise refuse(received.refused)
         return _reply(received, cost, self.name, attempts)
+
+    async def _in_time(self, call: Coroutine[Any, Any, tuple[bytes, int]]) -> tuple[bytes, int]:
+        """Wait for a call as long as the budget's wall time lasts."""
+        limit = asyncio.timeout(None if self._budget is None else self._budget.seconds_left())
+        try:
+            async with limit:
+                return await call
+        except TimeoutError:
+            if not limit.expired():
+                raise
+            said = None if self._budget is None else self._budget.reached()
+            raise BudgetExceeded(said or f"{self.name} was given up: the time is used up") from None
 
     async def _repair(
         self, request: ModelRequest, first: ModelReply, wrong: Sequence[str], wire: ModuleType

@@ -118,9 +118,9 @@ class Model(Protocol):
 class Budget:
     """Limits shared by every model of a run: asked before each call, charged after it.
 
-    Calls already under way when a limit is reached finish and are charged, so a limit may be passed by at most the
-    calls in flight. With `max_cost` (USD) a model without a known price is turned away, because the limit could not
-    be held. `max_seconds` counts wall time from the budget's making.
+    Calls already under way when a limit of calls, tokens or cost is reached finish and are charged, so it may be passed
+    by at most the calls in flight. With `max_cost` (USD) a model without a known price is turned away, because the
+    limit could not be held. `max_seconds` counts wall time from the budget's making; a call under way then is given up.
     """
 
     def __init__(
@@ -161,6 +161,10 @@ class Budget:
         self.usage += usage
         self.cost += cost or 0.0
         self.unpriced_calls += cost is None
+
+    def seconds_left(self) -> float | None:
+        """Wall time until `max_seconds`; `None` without that limit."""
+        return None if self.max_seconds is None else max(0.0, self._started + self.max_seconds - time.monotonic())
 
     def reached(self) -> str | None:
         """The limit that is used up, as a sentence; `None` while there is room."""

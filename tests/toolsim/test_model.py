@@ -215,7 +215,9 @@ async def test_a_wrong_endpoint_fails_soon_in_one_sentence():
     assert "\n" not in str(caught.value)
 
 
-async def test_an_endpoint_that_never_answers_times_out():
+@asynccontextmanager
+async def silence() -> AsyncIterator[str]:
+    """The address of a server that takes requests and never answers; it sees the client go before it ends."""
     gone = asyncio.Event()
 
     async def silent(reader, writer):
@@ -225,14 +227,25 @@ async def test_an_endpoint_that_never_answers_times_out():
         gone.set()
 
     server = await asyncio.start_server(silent, "127.0.0.1", 0)
-    port = server.sockets[0].getsockname()[1]
-    endpoint = Endpoint(f"http://127.0.0.1:{port}/v1", ClientSettings(timeout=0.2, retries=0))
-    model = OpenAIModel("m", endpoint)
-    with pytest.raises(EndpointError, match=r"did not answer within 0.2 s"):
-        await model.complete(ModelRequest(ASK))
-    await model.close()
+    yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
     await gone.wait()
     server.close()
+
+
+async def test_an_endpoint_that_never_answers_times_out():
+    async with silence() as address:
+        model = OpenAIModel("m", Endpoint(address, ClientSettings(timeout=0.2, retries=0)))
+        with pytest.raises(EndpointError, match=r"did not answer within 0.2 s"):
+            await model.complete(ModelRequest(ASK))
+        await model.close()
+
+
+async def test_a_call_under_way_is_given_up_when_the_wall_time_of_the_budget_ends():
+    async with silence() as address:
+        model = OpenAIModel("m", Endpoint(address, ClientSettings(retries=0)), budget=Budget(max_seconds=0.2))
+        with pytest.raises(BudgetExceeded, match=r"budget of 0.2 seconds is used up"):
+            await model.complete(ModelRequest(ASK))
+        await model.close()
 
 
 async def test_one_repair_round_shows_the_error_and_is_counted():
