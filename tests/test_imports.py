@@ -23,7 +23,8 @@ PURE = (
     "toolsim/trajectory.py", "toolsim/actions.py", "toolsim/patching.py", "toolsim/paths.py",
     "toolsim/scaffolds/base.py", "harness/selection.py", "harness/estimates.py", "harness/ledger.py",
     "harness/pools.py", "harness/rows.py", "harness/discriminator/pairs.py", "harness/discriminator/serialise.py",
-    "harness/discriminator/fakes.py", "harness/discriminator/score.py", "harness/report/inert.py",
+    "harness/discriminator/fakes.py", "harness/discriminator/score.py", "harness/discriminator/features.py",
+    "harness/discriminator/trained.py", "harness/report/inert.py",
 )  # fmt: skip
 
 
@@ -76,7 +77,7 @@ def test_help_loads_no_heavy_library() -> None:
     code = (
         "import sys, harness.cli; from click.testing import CliRunner;"
         "r = CliRunner().invoke(harness.cli.cli, ['--help']); assert r.exit_code == 0, r.output;"
-        "print(sorted({'openai', 'langgraph', 'tantivy', 'git', 'scipy', 'pydantic'} & set(sys.modules)))"
+        "print(sorted({'openai', 'langgraph', 'tantivy', 'git', 'scipy', 'sklearn', 'pydantic'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     assert done.stdout.strip() == "[]"
