@@ -23,6 +23,7 @@ STRATA = ("repo", "user", "agent", "model", "pool")
 class Criteria:
     """What to take. Times are Unix seconds; `turn` counts from 0, negative from the end; `None` is the default.
 
+    With `every_turn` each turn of a session is cut (with `with_calls` each that has calls), not one.
     `consent` maps metadata keys to patterns (shell style) that a session's metadata must match; `sample` is the
     number of sessions, spread over the strata named by `stratify` (of `STRATA`).
     """
@@ -41,6 +42,7 @@ class Criteria:
     samples: int = 1
     seed: int = 0
     with_calls: bool = False
+    every_turn: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +115,19 @@ def choose_cut(session: str, trajectory: Trajectory, criteria: Criteria) -> Cut 
     if trajectory.session.autonomous and criteria.turn is None:
         return Cut(session, turn, _random_step(session, trajectory, turn, criteria.seed))
     return Cut(session, turn, 0)
+
+
+def choose_cuts(session: str, trajectory: Trajectory, criteria: Criteria) -> tuple[Cut, ...] | Exclusion:
+    """Where to cut one session: as `choose_cut`, or with `every_turn` each turn by the same rule."""
+    if not criteria.every_turn or trajectory.session.autonomous:
+        cut = choose_cut(session, trajectory, criteria)
+        return (cut,) if isinstance(cut, Cut) else cut
+    usable = [t for t in turns(trajectory) if steps(trajectory, t)]
+    if criteria.with_calls:
+        usable = [t for t in usable if _has_calls(trajectory, t)]
+    if not usable:
+        return choose_cut(session, trajectory, criteria)
+    return tuple(Cut(session, turn, 0) for turn in usable)
 
 
 def _random_step(session: str, trajectory: Trajectory, turn: Turn, seed: int) -> int:

@@ -24,6 +24,8 @@ PURE = (
     "toolsim/scaffolds/base.py", "harness/selection.py", "harness/estimates.py", "harness/ledger.py",
     "harness/pools.py", "harness/rows.py", "harness/discriminator/pairs.py", "harness/discriminator/serialise.py",
     "harness/discriminator/fakes.py", "harness/discriminator/score.py", "harness/report/inert.py",
+    "harness/callclass.py", "harness/differences.py", "harness/fidelity.py", "harness/fidelity_table.py",
+    "harness/confidence.py", "harness/tallies.py",
 )  # fmt: skip
 
 
