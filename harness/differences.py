@@ -25,9 +25,11 @@ WIDTH = 100
 _REMINDER = re.compile(r"\s*<system-reminder>.*?</system-reminder>\s*", re.S)
 _NUMBERED = re.compile(r"(?m)^(\s*\d+(?:→|\t|:|-| )|[^\s:]+[:-]\d+[:-])")
 _IDS = re.compile(r"\b(?=[0-9a-f-]*\d)(?:[0-9a-f]{7,64}|[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12})\b|0x[0-9a-f]+")
+_SECONDS = r"(?::\d\d(?:[.,]\d+)?)?"
 _TIMES = re.compile(
-    r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:[.,]\d+)?)?)?(?:Z|\s?[+-]\d\d:?\d\d)?|\b\d{1,2}:\d\d(?::\d\d(?:[.,]\d+)?)?\b"
-    r"|\b(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)\b|\b(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)\s+\d{1,2}\b(?:\s+\d{4}\b)?"
+    rf"\d{{4}}-\d\d-\d\d(?:[T ]\d\d:\d\d{_SECONDS})?(?:Z|\s?[+-]\d\d:?\d\d)?|\b\d{{1,2}}:\d\d{_SECONDS}\b"
+    r"|\b(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)\b"
+    r"|\b(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)\s+\d{1,2}\b(?:\s+\d{4}\b)?"
     r"|\b\d+(?:\.\d+)?\s?(?:ms|µs|s|m|h|seconds?|secs?|minutes?|hours?|days?|weeks?|months?)\b(?:\s+ago)?"
 )
 _PATHS = re.compile(r"(?<![\w.])(?:[A-Za-z]:[\\/]|/|\.{1,2}/|~/)[^\s:\"'`<>()]*/")

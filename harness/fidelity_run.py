@@ -15,7 +15,7 @@ from harness.batch import Notice
 from harness.confidence import Experience, Point, curve
 from harness.config import RunConfig
 from harness.experiment import Plan
-from harness.fidelity_table import Accumulation, Line, Row, accumulation, differences, lines_of, summarise
+from harness.fidelity_table import Accumulation, Line, Row, accumulation, differences, lines_of, summarise, unanswered
 from harness.ledger import read_steps
 from harness.pipeline import Resampled, resample
 from harness.selection import Criteria
@@ -61,6 +61,7 @@ class Figures:
     whole: Row
     by: dict[str, tuple[Row, ...]]
     differences: dict[str, int]
+    unanswered: dict[str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,4 +145,5 @@ def _figures(lines: Sequence[Line]) -> Figures | None:
         summarise(lines, lambda _: "all")[0],
         {name: summarise(lines, by) for name, by in _DIMENSIONS},
         differences(lines),
+        unanswered(lines),
     )

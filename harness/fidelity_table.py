@@ -5,6 +5,7 @@ The lines are made of a run's ledger alone, so they can be made again at any tim
 
 from __future__ import annotations
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -18,6 +19,8 @@ from harness.ledger import ModelStep, ToolStep
 from harness.rows import End, RolloutRow
 from harness.tallies import UNANSWERED
 
+_COMPUTED = re.compile(r"computed: ([^;]*)")
+_PATH = re.compile(r"(?:[A-Za-z]:\\|/)\S+")
 RIGHT = frozenset({"equal", "order"})
 
 
@@ -138,6 +141,16 @@ def accumulation(teacher: Iterable[Line], free: Iterable[Line]) -> Accumulation:
 def differences(lines: Iterable[Line]) -> dict[str, int]:
     """Wrong answers by class of difference, most first."""
     return dict(Counter(line.difference or "none" for line in lines if line.wrong).most_common())
+
+
+def unanswered(lines: Iterable[Line]) -> dict[str, int]:
+    """Calls without an answer by what the world could not compute, else by the stage that failed; paths are a mark."""
+    return dict(Counter(_reason(line.failure) for line in lines if line.failure is not None).most_common())
+
+
+def _reason(failure: str) -> str:
+    found = _COMPUTED.search(failure)
+    return _PATH.sub("…", found[1] if found else failure.partition(";")[0])
 
 
 def _row(label: str, lines: Sequence[Line]) -> Row:

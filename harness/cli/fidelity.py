@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from harness.fidelity_table import Line, Row
 
 _MOST_ROWS = 20
+_MOST_REASONS = 12
+_FORCINGS: dict[str, list[Forced]] = {"both": ["teacher", "free"], "teacher": ["teacher"], "free": ["free"]}
 _TITLES = {"teacher": "teacher-forced (each call in the world as the record left it)", "free": "free-running"}
 
 
@@ -124,8 +126,7 @@ def _play(store: Any, calls: Path, flags: dict[str, Any]) -> tuple[dict[Forced, 
     from harness.fidelity_run import WHOLE_TURN, play, read_lines
     from toolsim.modeltypes import Budget
 
-    forcing = "free" if flags["free_running"] else flags["forcing"]
-    forcings: tuple[Forced, ...] = ("teacher", "free") if forcing == "both" else (forcing,)
+    forcings = _FORCINGS["free" if flags["free_running"] else flags["forcing"]]
     run_flags = {**flags, "candidate": "recorded", "forcing": forcings[0], "max_steps": WHOLE_TURN}
     config = config_from({**run_flags, "simulator": flags["simulator"] or "none"})
     criteria = replace(criteria_from(flags), with_calls=True, every_turn=flags["turns"] == "all")
@@ -145,7 +146,7 @@ def _play(store: Any, calls: Path, flags: dict[str, Any]) -> tuple[dict[Forced, 
                 concurrency=flags["concurrency"],
                 notice=notice,
                 planned=planned,
-            )  # fmt: skip
+            )
         )
     return runs, {name: tuple(read_lines(store, run.run)) for name, run in runs.items()}
 
@@ -166,10 +167,7 @@ def _write_lines(target: str, lines: dict[Forced, Sequence[Line]]) -> None:
     held = sum(line.pool != "tune" for found in lines.values() for line in found)
     if held:
         say(f"{held} calls of the report pool count in the totals only; their lines are not written")
-    if target.endswith(".jsonl"):
-        text = "".join(json.dumps(row) + "\n" for row in rows)
-    else:
-        text = _tsv(rows)
+    text = "".join(json.dumps(row) + "\n" for row in rows) if target.endswith(".jsonl") else _tsv(rows)
     if target == "-":
         click.echo(text, nl=False)
     else:
@@ -223,15 +221,18 @@ def print_figures(figures: Figures, kept: Figures | None) -> None:
     for name, rows in {"": (figures.whole,), **figures.by}.items():
         beside = {} if kept is None else {row.label: row for row in ((kept.whole,) if not name else kept.by[name])}
         shown = rows[:_MOST_ROWS]
-        cells = [
-            [row.label, *_cells(row), *([] if kept is None else _kept_cells(beside.get(row.label)))] for row in shown
-        ]
+        cells = [[row.label, *_cells(row)] for row in shown]
+        if kept is not None:
+            cells = [[*cell, *_kept_cells(beside.get(cell[0]))] for cell in cells]
         print_table([f"by {name}" if name else "", *header, *more], cells)
         if len(rows) > len(shown):
             click.echo(f"({len(rows) - len(shown)} more with fewer calls: --json has them)")
         click.echo()
     counts = ", ".join(f"{n} {kind}" for kind, n in figures.differences.items())
-    click.echo(f"wrong answers by class of difference: {counts or 'none'}\n")
+    click.echo(f"wrong answers by class of difference: {counts or 'none'}")
+    for reason, n in list(figures.unanswered.items())[:_MOST_REASONS]:
+        click.echo(f"  {n} unanswered: {reason}")
+    click.echo()
 
 
 def _cells(row: Row) -> list[str]:
@@ -264,5 +265,5 @@ def print_curves(curves: dict[str, tuple[Point, ...]], learnt_from: int) -> None
         return
     click.echo(f"risk-coverage (coverage of all calls: wrong among them), confidence from {learnt_from} answers")
     for agent, points in curves.items():
-        line = "  ".join(f"{100 * p.coverage:.0f}: {100 * p.wrong:.1f}" for p in points)
+        line = "  ".join(f"{100 * p.coverage:.1f}: {100 * p.wrong:.1f}" for p in points)
         click.echo(f"  {agent:16s} {line or 'no answered call'}  (%)")
