@@ -55,7 +55,7 @@ _OPEN = {"CURRENT_FILE": "/open", "CURRENT_LINE": "1"}
 _UNORDERED = frozenset({"rg", "ag", "ack", "find", "fd", "fdfind", "du"})
 _KEEPING = frozenset({"grep", "egrep", "fgrep", "rg", "sed", "cut", "tr", "awk", "head", "tail", "cat", "xargs"})
 _PREPARING = frozenset({"cd", "export", "set", "true", "pushd", "popd", "source"})
-_RECURSIVE = re.compile(r"-[A-Za-z]*[rR]|--(?:dereference-)?recursive")
+_RECURSIVE = re.compile(r"-[A-Za-z]*[rR][A-Za-z]*|--(?:dereference-)?recursive")
 _ASSIGNMENT = re.compile(r"[A-Za-z_]\w*=")
 _TO_ERRORS = re.compile(r"\s*\d?>&\d|\s*[&\d]?>\s*/dev/null")
 
