@@ -18,9 +18,9 @@ from harness.delegation import SubAgents
 from harness.errors import ConfigError, SelectionError
 from harness.ledger import ModelStep, ToolStep
 from harness.resample import Limits, Rollout
-from harness.rows import RolloutRow
+from harness.rows import RolloutRow, SessionRow
 from harness.scene import Scene, set_scene
-from harness.selection import Criteria, Cut, choose_cut, filter_sessions
+from harness.selection import Criteria, Cut, Exclusion, choose_cuts, filter_sessions
 from harness.store import Store
 from repos.catalog import KnownRepository
 from toolsim.calldb import CallDatabase
@@ -86,29 +86,22 @@ def plan(store: Store, config: RunConfig, criteria: Criteria, inputs: JsonObject
     left_out = [(e.session, e.reason) for e in excluded]
     rows: list[RolloutRow] = []
     for session in chosen:
-        cut = choose_cut(session.id, store.trajectory(session.id), criteria)
-        if not isinstance(cut, Cut):
-            left_out.append((cut.session, cut.reason))
+        cuts = choose_cuts(session.id, store.trajectory(session.id), criteria)
+        if isinstance(cuts, Exclusion):
+            left_out.append((cuts.session, cuts.reason))
             continue
-        for sample in range(criteria.samples):
-            name = content_hash([run, session.id, cut.turn.index, cut.step, sample])[:20]
-            rows.append(
-                RolloutRow(
-                    name,
-                    run,
-                    session.id,
-                    cut.turn.index,
-                    cut.step,
-                    sample,
-                    session.pool,
-                    session.lineage,
-                    session.repo,
-                    session.agent,
-                )
-            )
+        rows += [_row(run, session, cut, sample) for cut in cuts for sample in range(criteria.samples)]
     store.add_rollouts(rows)
     store.add_exclusions(run, left_out)
     return Plan(run, tuple(rows), tuple(left_out), not fresh)
+
+
+def _row(run: str, session: SessionRow, cut: Cut, sample: int) -> RolloutRow:
+    name = content_hash([run, session.id, cut.turn.index, cut.step, sample])[:20]
+    return RolloutRow(
+        name, run, session.id, cut.turn.index, cut.step, sample, session.pool, session.lineage, session.repo,
+        session.agent,
+    )  # fmt: skip
 
 
 async def play(plan: Plan, config: RunConfig, parts: Parts, *, concurrency: int, notice: Notice) -> Outcome:
@@ -211,4 +204,8 @@ def _shell(parts: Parts, scene: Scene) -> Shell | None:
 
 
 def _plain(criteria: Criteria) -> JsonObject:
-    return {name: getattr(criteria, name) for name in Criteria.__dataclass_fields__}
+    """The criteria as JSON; `every_turn` only where it is set, so that the names of other runs stay as they are."""
+    values = {name: getattr(criteria, name) for name in Criteria.__dataclass_fields__}
+    if not criteria.every_turn:
+        del values["every_turn"]
+    return values

@@ -1,8 +1,9 @@
 """How near a simulated result is to the recorded one: four grades after masking what is form only. Pure.
 
-`equal`: the same text. `order`: the same lines in another order. `near`: what differs is only cut-off, or more than a
-fifth of the text had to be masked. `different`: all else. Masks are a fixed table; where one applies, what stands in
-its place on either side is taken for equal, and the share of masked characters is stated.
+`equal`: the same text, error flag and exit code. `order`: the same but for the order of lines, of a tool that has no
+order. `near`: what differs is only cut-off, or more than a fifth of the text had to be masked. `different`: all else.
+Masks are a fixed table; where one applies, what stands in its place on either side is taken for equal, and the share
+of masked characters is stated.
 """
 
 from __future__ import annotations
@@ -13,10 +14,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from harness.callclass import action_of, command_line, has_no_order
+from toolsim.trajectory import ToolCall, ToolResult
+
 GradeName = Literal["equal", "order", "near", "different"]
 MOST_MASKED = 0.2
 
 _MASK = "\x00"
+_REDACTED = "REDACTED"
 _ALWAYS: tuple[re.Pattern[str], ...] = (
     re.compile(r"(?m)^Chunk ID: (\w+)$"),
     re.compile(r"(?m)^Wall time: ([\d.]+) seconds$"),
@@ -48,18 +53,38 @@ class Grade:
         return self.name in {"equal", "order"}
 
 
-def grade(recorded: str, answered: str, command: str = "") -> Grade:
-    """Compare two results of one call; `command` is its text and chooses the masks."""
+def grade_results(recorded: ToolResult, answered: ToolResult, call: ToolCall, agent: str) -> Grade:
+    """Compare two results of one call of an agent product: text, error flag and exit code."""
+    action = action_of(call, agent)
+    found = grade(recorded.content, answered.content, command_line(action), ordered=not has_no_order(action))
+    return found if same_flags(recorded, answered) else Grade("different", found.masked)
+
+
+def same_flags(recorded: ToolResult, answered: ToolResult) -> bool:
+    """Whether error flag and exit code agree, as far as the record has them (an answer without a flag says no error).
+
+    An answer without an exit code is compared by its flag alone.
+    """
+    if recorded.is_error is not None and recorded.is_error != bool(answered.is_error):
+        return False
+    return None in (recorded.exit_code, answered.exit_code) or recorded.exit_code == answered.exit_code
+
+
+def grade(recorded: str, answered: str, command: str = "", *, ordered: bool = True) -> Grade:
+    """Compare two texts of one call; `command` is its command line and chooses the masks.
+
+    With `ordered` off the order of lines says nothing.
+    """
     recorded, answered = _plain(recorded), _plain(answered)
     if recorded == answered:
         return Grade("equal", 0.0)
-    answered = _fill_redacted(recorded, answered)
-    one, hidden = _masked(recorded, command)
-    other, _ = _masked(answered, command)
-    share = (hidden + 8 * recorded.count("REDACTED")) / max(1, len(recorded))
+    one, hidden = masked(recorded, command)
+    other, _ = masked(answered, command)
+    other = _fill_redacted(one, other)
+    share = (hidden + len(_REDACTED) * one.count(_REDACTED)) / max(1, len(recorded))
     if one == other:
         return Grade("equal" if share <= MOST_MASKED else "near", share)
-    if Counter(one.split("\n")) == Counter(other.split("\n")):
+    if not ordered and Counter(one.split("\n")) == Counter(other.split("\n")):
         return Grade("order" if share <= MOST_MASKED else "near", share)
     shorter, longer = sorted((one.rstrip(), other.rstrip()), key=len)
     if len(shorter) >= 200 and longer.startswith(shorter):
@@ -77,7 +102,8 @@ def _plain(text: str) -> str:
     return text.replace("\r\n", "\n")
 
 
-def _masked(text: str, command: str) -> tuple[str, int]:
+def masked(text: str, command: str) -> tuple[str, int]:
+    """The text with what is form only masked, and how many characters that was."""
     patterns = [*_ALWAYS, *(mask for program, mask in _BY_PROGRAM if program.search(command))]
     hidden = 0
     for pattern in patterns:
@@ -94,9 +120,9 @@ def _masked(text: str, command: str) -> tuple[str, int]:
 
 def _fill_redacted(recorded: str, answered: str) -> str:
     """The answer with `REDACTED` where the record has it, if all else agrees; a redacted span is no truth."""
-    if "REDACTED" not in recorded:
+    if _REDACTED not in recorded:
         return answered
-    first, *inner, last = recorded.split("REDACTED")
+    first, *inner, last = recorded.split(_REDACTED)
     if not answered.startswith(first):
         return answered
     place = len(first)

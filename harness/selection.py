@@ -23,6 +23,7 @@ STRATA = ("repo", "user", "agent", "model", "pool")
 class Criteria:
     """What to take. Times are Unix seconds; `turn` counts from 0, negative from the end; `None` is the default.
 
+    With `every_turn` each turn of a session is cut (with `with_calls` each that has calls), not one.
     `consent` maps metadata keys to patterns (shell style) that a session's metadata must match; `sample` is the
     number of sessions, spread over the strata named by `stratify` (of `STRATA`).
     """
@@ -41,6 +42,7 @@ class Criteria:
     samples: int = 1
     seed: int = 0
     with_calls: bool = False
+    every_turn: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,11 +99,9 @@ def sample_sessions(rows: Sequence[SessionRow], criteria: Criteria) -> tuple[Ses
 
 def choose_cut(session: str, trajectory: Trajectory, criteria: Criteria) -> Cut | Exclusion:
     """Where to cut one session: the final turn, or a seeded random step where the session is one turn."""
-    usable = [t for t in turns(trajectory) if steps(trajectory, t)]
-    if criteria.with_calls:
-        usable = [t for t in usable if _has_calls(trajectory, t)]
-    if not usable:
-        return Exclusion(session, "no turn with an agent message" + (" and calls" if criteria.with_calls else ""))
+    usable = _usable(trajectory, criteria)
+    if isinstance(usable, str):
+        return Exclusion(session, usable)
     turn = usable[-1] if criteria.turn is None else _numbered(turns(trajectory), criteria.turn)
     if turn is None or not steps(trajectory, turn):
         return Exclusion(session, f"there is no turn {criteria.turn} with an agent message")
@@ -113,6 +113,25 @@ def choose_cut(session: str, trajectory: Trajectory, criteria: Criteria) -> Cut 
     if trajectory.session.autonomous and criteria.turn is None:
         return Cut(session, turn, _random_step(session, trajectory, turn, criteria.seed))
     return Cut(session, turn, 0)
+
+
+def choose_cuts(session: str, trajectory: Trajectory, criteria: Criteria) -> tuple[Cut, ...] | Exclusion:
+    """Where to cut one session: as `choose_cut`, or with `every_turn` each turn by the same rule."""
+    if not criteria.every_turn or trajectory.session.autonomous:
+        cut = choose_cut(session, trajectory, criteria)
+        return cut if isinstance(cut, Exclusion) else (cut,)
+    usable = _usable(trajectory, criteria)
+    if isinstance(usable, str):
+        return Exclusion(session, usable)
+    return tuple(Cut(session, turn, 0) for turn in usable)
+
+
+def _usable(trajectory: Trajectory, criteria: Criteria) -> list[Turn] | str:
+    """The turns that may be taken again, or why there is none."""
+    found = [t for t in turns(trajectory) if steps(trajectory, t)]
+    if criteria.with_calls:
+        found = [t for t in found if _has_calls(trajectory, t)]
+    return found or "no turn with an agent message" + (" and calls" if criteria.with_calls else "")
 
 
 def _random_step(session: str, trajectory: Trajectory, turn: Turn, seed: int) -> int:

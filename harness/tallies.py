@@ -7,8 +7,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from harness.discriminator.serialise import serialise_call
-from harness.fidelity import Grade, grade, tally
+from harness.fidelity import Grade, grade_results, tally
 from harness.ledger import ModelStep, ToolStep
 from harness.rows import RolloutRow
 
@@ -39,8 +38,8 @@ class Tally:
         chosen = self._grades.items() if rung is None else [(rung, self._grades.get(rung, []))]
         return tally([g for _, found in chosen for g in found])
 
-    def add(self, step: ToolStep) -> None:
-        """Count one call."""
+    def add(self, step: ToolStep, agent: str) -> None:
+        """Count one call of an agent product."""
         rung = step.rung or UNANSWERED
         self.rungs[rung] += 1
         if step.failure is not None:
@@ -48,8 +47,7 @@ class Tally:
             self.failures[f"{stage}: {_KIND.split(reason, maxsplit=1)[0]}"] += 1
         if step.answer is not None and step.recorded is not None:
             self.identical[rung] += step.answer.content == step.recorded.content
-            found = grade(step.recorded.content, step.answer.content, serialise_call(step.call))
-            self._grades[rung].append(found)
+            self._grades[rung].append(grade_results(step.recorded, step.answer, step.call, agent))
 
 
 @dataclass(slots=True)
@@ -64,7 +62,7 @@ class Tallies:
         """Count one rollout."""
         for step in steps:
             if isinstance(step, ToolStep):
-                self.whole.add(step)
-                self.groups[row.agent, row.pool].add(step)
+                self.whole.add(step, row.agent)
+                self.groups[row.agent, row.pool].add(step, row.agent)
             else:
                 self.modes[step.mode] += 1

@@ -25,6 +25,8 @@ PURE = (
     "harness/pools.py", "harness/rows.py", "harness/discriminator/pairs.py", "harness/discriminator/serialise.py",
     "harness/discriminator/fakes.py", "harness/discriminator/score.py", "harness/discriminator/features.py",
     "harness/discriminator/trained.py", "harness/report/inert.py",
+    "harness/callclass.py", "harness/differences.py", "harness/fidelity.py", "harness/fidelity_table.py",
+    "harness/confidence.py", "harness/tallies.py",
 )  # fmt: skip
 
 

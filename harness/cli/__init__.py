@@ -21,6 +21,7 @@ COMMANDS = {
     "models": ("models", "Fetch and list embedded models."),
     "world": ("world", "Show the world that a prefix gives."),
     "resample": ("resample", "Let a candidate take recorded turns again."),
+    "fidelity": ("fidelity", "Measure how exactly recorded calls are answered."),
     "discriminate": ("discriminate", "Measure how often simulated results pass for recorded ones."),
     "report": ("report", "Write a run as one HTML page."),
     "run": ("run", "Import, resample, discriminate and summarise a folder."),

@@ -54,9 +54,9 @@ def judge(store: Store, run: str, flags: dict[str, Any], budget: Budget, window:
         seed=flags["seed"] or 0, concurrency=flags["concurrency"],
         window=window or Window(),
     )  # fmt: skip
-    with bar("judgements", None) as tell:
+    with bar("judgements") as tell:
         work = judge_run(
             store, run, flags["judge"], measure, budget=budget,
-            notice=lambda done, planned: tell(done, f"of {planned}"),
+            notice=lambda done, planned: tell(done, total=planned),
         )  # fmt: skip
         return run_async(work)

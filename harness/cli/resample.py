@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from harness.cli.options import budget_options, calls_beside, calls_option, json_option, print_json, say, store_option
-from harness.cli.roles import bar, config_from, criteria_from, run_async, run_options, selection_options
+from harness.cli.roles import Tell, bar, config_from, criteria_from, run_async, run_options, selection_options
 
 if TYPE_CHECKING:
+    from harness.batch import Notice
     from harness.config import RunConfig
+    from harness.experiment import Plan
     from harness.pipeline import Resampled
+    from harness.rows import RolloutRow
     from harness.selection import Criteria
     from harness.store import Store
     from toolsim.modeltypes import Budget
@@ -51,26 +55,36 @@ def play(
 
     if config.identity_run:
         say("identity run, not a measurement: recorded actions may be answered from their own record")
-    with bar("rollouts", None) as tell:
-        ended = 0
-
-        def notice(row: Any, event: str, facts: dict[str, Any]) -> None:
-            nonlocal ended
-            ended += event in {"ended", "excluded"}
-            if event in {"ended", "excluded"}:
-                what = facts.get("status", event)
-                where = f" at {facts['stage']}" if facts.get("stage") else ""
-                reason = f": {facts['reason']}" if facts.get("reason") else ""
-                tell(ended, f"{row.session[:12]} turn {row.turn} {what}{where}{reason}"[:200])
-
+    with bar("rollouts") as tell:
+        notice, planned = watch(store, tell)
         work = pipeline.resample(
-            store, calls, config, criteria, budget=budget, concurrency=concurrency, notice=notice,
-            planned=lambda plan: say(
-                f"run {plan.run}: {len(plan.rows)} rollouts, {len(plan.excluded)} sessions left out"
-                + (" (resumed)" if plan.resumed else "")
-            ),
-        )  # fmt: skip
+            store, calls, config, criteria, budget=budget, concurrency=concurrency, notice=notice, planned=planned
+        )
         return run_async(work)
+
+
+def watch(store: Store, tell: Tell, what: str = "run") -> tuple[Notice, Callable[[Plan], None]]:
+    """What to do at each event of a run and when it is planned: count the ended rollouts of all that are planned."""
+    ended = 0
+
+    def planned(plan: Plan) -> None:
+        nonlocal ended
+        ended = sum(end is not None for _, end in store.rollouts(plan.run))
+        resumed = f" (resumed), {ended} done before" if plan.resumed else ""
+        say(f"{what} {plan.run}: {len(plan.rows)} rollouts, {len(plan.excluded)} sessions left out{resumed}")
+        tell(ended, total=len(plan.rows))
+
+    def notice(row: RolloutRow, event: str, facts: dict[str, Any]) -> None:
+        nonlocal ended
+        if event not in {"ended", "excluded"}:
+            return
+        ended += 1
+        status = facts.get("status", event)
+        where = f" at {facts['stage']}" if facts.get("stage") else ""
+        reason = f": {facts['reason']}" if facts.get("reason") else ""
+        tell(ended, f"{row.session[:12]} turn {row.turn} {status}{where}{reason}"[:200])
+
+    return notice, planned
 
 
 def print_resampled(result: Resampled) -> None:

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import click
 from rich.console import Console
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-selection_options = _stack([
+_FILTERS = (
     click.option("--session", "ids", multiple=True, help="Only sessions whose id begins so; may be repeated."),
     click.option("--agent", "agents", multiple=True, help="Only this agent; may be repeated."),
     click.option("--repo", "repos", multiple=True, help="Only this repository (owner/name); may be repeated."),
@@ -29,10 +29,14 @@ selection_options = _stack([
     click.option("--since", default=None, help="Only sessions started at or after this ISO time."),
     click.option("--until", default=None, help="Only sessions started before this ISO time."),
     click.option("--consent", multiple=True, metavar="KEY=PATTERN", help="Only sessions whose metadata KEY matches."),
-    click.option("--turn", type=int, default=None, help="Which turn, from 0; negative from the end.  [default: last]"),
-    click.option("--step", type=int, default=None, help="Cut before this agent message of the turn, from 0."),
     click.option("--sample", type=click.IntRange(min=1), default=None, help="Draw this many sessions."),
     click.option("--stratify", default="", help="Spread the draw over these, comma separated: repo,user,agent,model."),
+)  # fmt: skip
+filter_options = _stack(_FILTERS)
+selection_options = _stack([
+    *_FILTERS,
+    click.option("--turn", type=int, default=None, help="Which turn, from 0; negative from the end.  [default: last]"),
+    click.option("--step", type=int, default=None, help="Cut before this agent message of the turn, from 0."),
     click.option("--samples", type=click.IntRange(min=1), default=1, show_default=True, help="Rollouts per prefix."),
     click.option("--with-calls", is_flag=True, help="The last turn that has tool calls, instead of the last."),
 ])  # fmt: skip
@@ -91,9 +95,9 @@ def criteria_from(flags: dict[str, Any]) -> Criteria:
         ids=tuple(flags["ids"]), agents=tuple(flags["agents"]), repos=tuple(flags["repos"]), pool=flags["pool"],
         since=moment(flags["since"]), until=moment(flags["until"]),
         consent=tuple(parse_consent(text) for text in flags["consent"]),
-        turn=flags["turn"], step=flags["step"], sample=flags["sample"],
+        turn=flags.get("turn"), step=flags.get("step"), sample=flags["sample"],
         stratify=strata,
-        samples=flags["samples"], seed=flags["seed"] or 0, with_calls=flags["with_calls"],
+        samples=flags.get("samples", 1), seed=flags["seed"] or 0, with_calls=flags.get("with_calls", False),
     )  # fmt: skip
 
 
@@ -109,20 +113,40 @@ def run_async(work: Coroutine[Any, Any, T]) -> T:
     return asyncio.run(work)
 
 
+class Tell(Protocol):
+    """Says how far the work is; `total` as soon as it is known."""
+
+    def __call__(self, done: int, text: str = "", total: int | None = None) -> None:
+        """`done` pieces of work are ended; `text` is about the last one."""
+
+
 @contextmanager
-def bar(what: str, total: int | None) -> Iterator[Any]:
-    """A progress bar on stderr, or nothing but plain lines where it is no terminal. Yields `tell(done, text)`."""
+def bar(what: str) -> Iterator[Tell]:
+    """A progress bar on stderr, or nothing but plain lines where it is no terminal."""
     console = Console(stderr=True)
     if not console.is_terminal:
-        yield lambda done, text="": click.echo(f"{what}: {done}/{total if total is not None else '?'} {text}", err=True)
+        known: int | None = None
+
+        def plain(done: int, text: str = "", total: int | None = None) -> None:
+            nonlocal known
+            known = known if total is None else total
+            click.echo(f"{what}: {done}/{'?' if known is None else known} {text}".rstrip(), err=True)
+
+        yield plain
         return
     columns = (
         SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
         TextColumn("{task.fields[text]}"),
     )  # fmt: skip
     with Progress(*columns, console=console) as progress:
-        task = progress.add_task(what, total=total, text="")
-        yield lambda done, text="": progress.update(task, completed=done, text=text)
+        task = progress.add_task(what, total=None, text="")
+
+        def drawn(done: int, text: str = "", total: int | None = None) -> None:
+            progress.update(task, completed=done, text=text)
+            if total is not None:
+                progress.update(task, total=total)
+
+        yield drawn
 
 
 def print_realism(realism: Realism) -> None:
@@ -160,9 +184,11 @@ def print_realism(realism: Realism) -> None:
 
 __all__ = [
     "F",
+    "Tell",
     "bar",
     "config_from",
     "criteria_from",
+    "filter_options",
     "judge_options",
     "print_realism",
     "run_async",

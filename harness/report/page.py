@@ -11,7 +11,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from harness.discriminator.measure import Realism
 from harness.discriminator.serialise import serialise_call, serialise_message
-from harness.fidelity import grade
+from harness.fidelity import grade_results
 from harness.ledger import ModelStep, ToolStep, read_steps
 from harness.report.inert import inert, shorten
 from harness.rows import End, RolloutRow
@@ -89,7 +89,7 @@ def show_rollout(store: Store, row: RolloutRow, end: End | None, verdicts: dict[
         if rollout == row.id and pair in verdicts
     }
     if any(isinstance(s, ToolStep) and s.recorded is not None for s in steps):
-        return Shown(row, end, tuple(_forced(steps, by_call)), None)
+        return Shown(row, end, tuple(_forced(steps, by_call, row.agent)), None)
     recorded = [_message_entry(m) for m in effects(reference.items)]
     simulated = [_step_entry(s) for s in steps]
     count = max(len(recorded), len(simulated))
@@ -97,7 +97,9 @@ def show_rollout(store: Store, row: RolloutRow, end: End | None, verdicts: dict[
     return Shown(row, end, tuple(rows), next(iter(by_call.values()), None))
 
 
-def _forced(steps: Sequence[ModelStep | ToolStep], by_call: dict[tuple[str, str], str]) -> Iterable[Aligned]:
+def _forced(
+    steps: Sequence[ModelStep | ToolStep], by_call: dict[tuple[str, str], str], agent: str
+) -> Iterable[Aligned]:
     for step in steps:
         if isinstance(step, ModelStep):
             entry = _message_entry(step.message)
@@ -108,7 +110,7 @@ def _forced(steps: Sequence[ModelStep | ToolStep], by_call: dict[tuple[str, str]
         same = None
         diff = None
         if step.recorded is not None and step.answer is not None:
-            same = grade(step.recorded.content, step.answer.content, serialise_call(step.call)).name
+            same = grade_results(step.recorded, step.answer, step.call, agent).name
             identical = step.recorded.content == step.answer.content
             diff = None if identical else _diff(step.recorded.content, step.answer.content)
         verdict = None

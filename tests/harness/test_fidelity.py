@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.fidelity import Grade, grade, tally
+from harness.fidelity import Grade, grade, grade_results, tally
+from toolsim.trajectory import ToolCall, ToolResult
 
 LONG = "".join(f"line {n} of the output\n" for n in range(30))
 
@@ -77,16 +78,55 @@ def test_a_redacted_span_stands_for_any_text(recorded, answered, name):
     assert named(recorded, answered) == name
 
 
-def test_the_same_lines_in_another_order_are_a_grade_of_their_own():
-    lines = LONG.splitlines()
-    assert named(LONG, "\n".join([*reversed(lines), ""])) == "order"
-    assert named("a\na\nb", "a\nb\nb") == "different"
+def test_the_same_lines_in_another_order_are_a_grade_of_their_own_where_the_tool_has_none():
+    mixed = "\n".join([*reversed(LONG.splitlines()), ""])
+    assert grade(LONG, mixed, ordered=False).name == "order"
+    assert named(LONG, mixed) == "different"
+    assert grade("a\na\nb", "a\nb\nb", ordered=False).name == "different"
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "expected"),
+    [
+        ("Grep", {"pattern": "x"}, "order"),
+        ("Bash", {"command": "cd /r && rg x 2>/dev/null | head -5"}, "order"),
+        ("Bash", {"command": "rg x | sort"}, "different"),
+        ("Bash", {"command": "cat a"}, "different"),
+        ("Read", {"file_path": "/r/a"}, "different"),
+    ],
+)
+def test_only_a_call_without_an_order_is_right_in_another(name, arguments, expected):
+    call = ToolCall("1", name, arguments)
+    assert grade_results(ToolResult("1", "a\nb"), ToolResult("1", "b\na"), call, "claude-code").name == expected
+
+
+@pytest.mark.parametrize(
+    ("recorded", "answered", "expected"),
+    [
+        ({"is_error": True}, {"is_error": False}, "different"),
+        ({"is_error": True}, {}, "different"),
+        ({"is_error": False}, {}, "equal"),
+        ({}, {"is_error": True}, "equal"),
+        ({"exit_code": 1}, {"exit_code": 0}, "different"),
+        ({"exit_code": 1}, {"exit_code": 1}, "equal"),
+        ({"exit_code": 1}, {}, "equal"),
+    ],
+)
+def test_the_same_text_with_another_flag_or_exit_code_is_not_equal(recorded, answered, expected):
+    one, other = ToolResult("1", "same", **recorded), ToolResult("1", "same", **answered)
+    assert grade_results(one, other, ToolCall("1", "Bash", {"command": "x"}), "claude-code").name == expected
+
+
+def test_the_masks_of_a_command_line_do_not_touch_other_tools():
+    call = ToolCall("1", "Write", {"file_path": "/a", "content": "git commit"})
+    one, other = ToolResult("1", f"{LONG}1a2b3c4"), ToolResult("1", f"{LONG}9f8e7d6")
+    assert grade_results(one, other, call, "claude-code").name == "different"
 
 
 def test_a_text_of_which_more_than_a_fifth_is_masked_is_only_near():
     assert grade("Wall time: 0.0512345678 seconds\nok", "Wall time: 1 seconds\nok") == Grade("near", 12 / 34)
     short = "Wall time: 0.0512345678 seconds\na\nb"
-    assert named(short, "Wall time: 1 seconds\nb\na") == "near"
+    assert grade(short, "Wall time: 1 seconds\nb\na", ordered=False).name == "near"
 
 
 def test_a_long_text_that_is_only_cut_off_is_near():
