@@ -21,7 +21,8 @@ HOMES = {
 IO = {"os", "subprocess", "socket", "sqlite3", "sqlite_utils", "httpx2", "aiohttp", "openai", "git", "time", "tempfile"}
 PURE = (
     "toolsim/trajectory.py", "toolsim/actions.py", "toolsim/patching.py", "toolsim/paths.py",
-    "toolsim/scaffolds/base.py", "harness/selection.py", "harness/estimates.py", "harness/ledger.py",
+    "toolsim/scaffolds/base.py", "harness/selection.py", "harness/estimates.py", "harness/intervals.py",
+    "harness/power.py", "harness/ledger.py", "harness/gate/baseline.py", "harness/gate/compare.py",
     "harness/pools.py", "harness/rows.py", "harness/discriminator/pairs.py", "harness/discriminator/serialise.py",
     "harness/discriminator/fakes.py", "harness/discriminator/score.py", "harness/discriminator/features.py",
     "harness/discriminator/trained.py", "harness/report/inert.py",
