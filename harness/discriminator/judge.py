@@ -62,15 +62,11 @@ class NoJudgement:
     reason: str
 
 
-async def judge_once(model: Model, pair: Pair, sides: Sides, *, window: Window, seed: int) -> Judgement | NoJudgement:
-    """Ask the judge for one order of a pair.
-
-    Raises:
-        BudgetExceeded, ModelUnavailable: the whole run stops here, no verdict is made.
-    """
+def judge_request(pair: Pair, sides: Sides, *, window: Window, seed: int) -> ModelRequest:
+    """What the judge is asked about one order of a pair."""
     first, second = shown(pair, sides, window)
     prompt = render("judge", package="harness", history=pair.history, action=pair.action, first=first, second=second)
-    request = ModelRequest(
+    return ModelRequest(
         messages=({"role": "user", "content": prompt.text},),
         schema=SCHEMA,
         schema_name="verdict",
@@ -80,6 +76,15 @@ async def judge_once(model: Model, pair: Pair, sides: Sides, *, window: Window, 
         role="judge",
         prompt_hash=prompt.hash,
     )
+
+
+async def judge_once(model: Model, pair: Pair, sides: Sides, *, window: Window, seed: int) -> Judgement | NoJudgement:
+    """Ask the judge for one order of a pair.
+
+    Raises:
+        BudgetExceeded, ModelUnavailable: the whole run stops here, no verdict is made.
+    """
+    request = judge_request(pair, sides, window=window, seed=seed)
     try:
         reply = await model.complete(request)
         answer = _Answer.model_validate(reply.parsed)
@@ -92,6 +97,6 @@ async def judge_once(model: Model, pair: Pair, sides: Sides, *, window: Window, 
     simulated_side = "B" if sides == "rs" else "A"
     tokens = reply.usage.prompt_tokens + reply.usage.completion_tokens
     return Judgement(
-        pair.id, sides, answer.real == simulated_side, answer.probability, answer.reason, prompt.hash, model.name,
-        tokens, reply.cost,
+        pair.id, sides, answer.real == simulated_side, answer.probability, answer.reason, request.prompt_hash,
+        model.name, tokens, reply.cost,
     )  # fmt: skip

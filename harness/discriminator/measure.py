@@ -153,6 +153,14 @@ def realism_of(
     )
 
 
+def verdicts_of(store: Store, run: str, judge: str | None) -> tuple[Verdict, ...]:
+    """What a judge said in both orders of a run's pairs, fakes among them."""
+    pairs = {name: read_pair(facts, body) for name, _, _, facts, body in store.pairs(run)}
+    rows = [j for j in store.judgements(run) if j["judge"] == judge and j["status"] == "valid"]
+    taken = {(j["pair"], j["sides"]): j["facts"]["simulated_taken"] for j in rows}
+    return join_orders({name: pairs[name] for name in sorted({j["pair"] for j in rows})}, taken)
+
+
 def _in_turn(sample: Sequence[Pair], fakes: Sequence[Pair]) -> tuple[Pair, ...]:
     """Pairs and fakes alternating, so that a budget that runs out leaves some of both."""
     both = zip_longest(sample, fakes)
