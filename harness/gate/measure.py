@@ -1,4 +1,4 @@
-"""What a run of a store scored, in the form of a baseline: grades of all calls, and the trained discriminator's word."""
+"""What a run of a store scored, as a baseline: grades of all calls, and the trained discriminator's word on each."""
 
 from __future__ import annotations
 
