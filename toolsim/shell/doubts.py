@@ -67,12 +67,12 @@ def _git_lister(processes: frozenset[str], parsed: CommandLine) -> str | None:
     """A program that walks through `.git` and may find something there: names alone are looked for by their ending."""
     for process in sorted(processes - {"git", "ls"}):
         runs = [i for i in parsed.invocations if process in (i.name, *i.arguments)]
-        if not runs or not all(_passes_by(process, (i.name, *i.arguments)) for i in runs):
+        if not runs or not all(passes_by(process, (i.name, *i.arguments)) for i in runs):
             return process
     return None
 
 
-def _passes_by(process: str, words: tuple[str, ...]) -> bool:
+def passes_by(process: str, words: tuple[str, ...]) -> bool:
     if process == "grep":
         return any(w.startswith("--include") for w in words)
     return process == "find" and any(w in _NAME_TESTS for w in words)
