@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Set
 from dataclasses import dataclass
+from fnmatch import fnmatch
 from typing import TYPE_CHECKING
 
 from toolsim import paths
@@ -33,7 +34,13 @@ class Traces:
 
 
 # (what of the line, why). Looked for in the text of the line.
-_LINES: tuple[tuple[re.Pattern[str], str], ...] = ()
+_LINES: tuple[tuple[re.Pattern[str], str], ...] = (
+    (re.compile(r"\bxargs\b[^|]*\|\s*head\b"), "whether xargs is stopped by a closed pipe"),
+    (re.compile(r"(?:^|[\s;&|(])(?:bash|sh)\s+-(?!c\b|[eux]+c?\b)"), "bashkit has not all options of bash"),
+    (re.compile(r"<<-"), "bashkit keeps the tabs before the end of a here-document"),
+)
+# Count in characters where GNU's count in bytes (or depends on which awk it is).
+_IN_CHARACTERS = re.compile(r"\bawk\b|\btr\b|\bfold\b|\bcut\b[^|]*\s-[bc]|\bprintf\b[^|]*%-?\d")
 
 
 def refusal(parsed: CommandLine, command: str, world: World) -> Unknown | None:
@@ -51,11 +58,44 @@ def refusal(parsed: CommandLine, command: str, world: World) -> Unknown | None:
 
 
 _OWN_TEXT = re.compile(
-    r"Did you mean|sandbox|bashkit|parse error|syntax error|not (?:supported|implemented)|unsupported|unrecognized|"
-    r"(?:invalid|unknown|unexpected) (?:option|argument)|^(?:\w+: )?[Uu]sage:|\bio error\b|parent directory not found|"
-    r"file not found|limit exceeded",
+    r"Did you mean|available in the sandbox|bashkit:|parse error|syntax error|not (?:supported|implemented)|"
+    r"unsupported|unrecognized|(?:invalid|unknown|unexpected) (?:option|argument)|^(?:\w+: )?[Uu]sage:|\bio error\b|"
+    r"parent directory not found|file not found|limit exceeded",
     re.M,
 )
+# The errors of computed programs that are GNU's, word for word.
+_ERRORS = re.compile(
+    r"(?:cat|grep|egrep|fgrep): (?:.+): (?:No such file or directory|Is a directory)|"
+    r"ls: cannot access '.+': No such file or directory|rm: cannot remove '.+': (?:No such file or directory|Is a directory)|"
+    r"sed: can't read .+: No such file or directory"
+)
+# Read on after a file that is not there, as GNU's do.
+_GO_ON = frozenset({"cat", "grep", "egrep", "fgrep", "sed", "rm", "head", "tail", "ls", "echo", "printf", "pwd", "basename"})
+_NOT_THERE = re.compile(r"^\w+: .*: (?:No such file|Is a directory)", re.M)
+_MERGED = re.compile(r"\d?>&\d|&>|\|&")
+
+
+def _missing(traces: Traces, parsed: CommandLine, command: str) -> str | None:
+    """Why a file that was read in vain makes the rest of the line uncertain."""
+    if not traces.files.absent and not _NOT_THERE.search(traces.output):
+        return None
+    runs = forms.all_runs(parsed)
+    for run in runs:
+        through = any(r is not run and r.name in ("xargs", "find") for r in runs)
+        if run.name in forms.COMPUTED - _GO_ON and (forms.operands(run) or through):
+            return f"what {run.name} does where a file is not there"
+    if _MERGED.search(command) and any(len(forms.operands(run)) > 1 for run in runs):
+        return "the order of errors and output in one stream"
+    return None
+
+
+def _misworded(errors: str) -> str | None:
+    """A line that a computed program did not say so."""
+    for line in errors.split("\n"):
+        name = line.partition(": ")[0]
+        if name in forms.COMPUTED and name != line and not _ERRORS.fullmatch(line):
+            return line
+    return None
 
 
 def doubt(traces: Traces, parsed: CommandLine, command: str, world: World) -> Unknown | None:
@@ -78,10 +118,19 @@ def doubt(traces: Traces, parsed: CommandLine, command: str, world: World) -> Un
         return Unknown("the command reads the inside of .git, which is not the session's own")
     if "\ufffd" in traces.output:
         return Unknown("the output has bytes that are no text")
+    wide = traces.files.wide or not (command + traces.output).isascii()
+    if wide and _IN_CHARACTERS.search(command):
+        return Unknown("bytes or characters: the text is not all ASCII")
+    if re.search(r"\bawk\b", command) and re.search(r"\d{10}", traces.output):
+        return Unknown("large numbers differ between the programs named awk")
     if traces.unordered:
         return Unknown("the order of both output streams is not known")
     if found := _OWN_TEXT.search(_without(traces.errors, traces.asked)):
         return Unknown(f"bashkit says this in its own words: {found.group(0)!r}")
+    if reason := _missing(traces, parsed, command):
+        return Unknown(reason)
+    if line := _misworded(_without(traces.errors, traces.asked)):
+        return Unknown(f"bashkit words this error otherwise: {line!r}")
     if traces.errors and world.profile.userland == "bsd":
         return Unknown("BSD programs word their errors otherwise")
     return zsh_doubt(traces.errors) if world.profile.shell == "zsh" else None
@@ -100,15 +149,31 @@ def _unrun_script(traces: Traces, parsed: CommandLine, world: World) -> str | No
     return next(iter(sorted(p for p in traces.files.scripts & names if p not in traces.executed)), None)
 
 
+_GIT_NAMES = (
+    "HEAD ORIG_HEAD FETCH_HEAD COMMIT_EDITMSG config description index packed-refs hooks info exclude objects pack refs "
+    "heads tags remotes origin logs branches worktrees modules main master develop x.sample p.pack p.idx p.rev x.lock"
+).split()  # fmt: skip
+
+
+def _finds_elsewhere(words: tuple[str, ...]) -> bool:
+    """Whether the tests of a `find` leave out what stands in `.git`."""
+    if any(".git" in w for w in words) and any(w in ("-prune", "-not", "!") for w in words):
+        return True
+    patterns = [b for a, b in zip(words, words[1:], strict=False) if a in ("-name", "-iname")]
+    literal = [max(re.split(r"[*?\[\]]", p), key=len) for p in patterns]
+    telling = all(len(t) > 2 and re.search(r"[^0-9a-f]", t.lower()) for t in literal)
+    return bool(patterns) and telling and not any(fnmatch(n.lower(), p.lower()) for n in _GIT_NAMES for p in patterns)
+
+
 def _passes_git_by(parsed: CommandLine) -> bool:
     """Whether all that may walk through `.git` look for names of another kind."""
-    for run in parsed.invocations:
+    for run in forms.all_runs(parsed):
         words = (run.name, *run.arguments)
         if run.name in ("grep", "egrep", "fgrep") and any(re.match(r"-\w*[rR]", w) for w in words):
             if not passes_by("grep", words):
                 return False
-        elif run.name == "find" and not passes_by("find", words):
+        elif run.name == "find" and not _finds_elsewhere(words):
             return False
-        elif run.name in ("cp", "mv", "rm", "chmod", "diff", "ls", "bash", "sh", "xargs", "eval"):
+        elif run.name in ("cp", "mv", "rm", "chmod", "diff", "ls", "bash", "sh", "eval"):
             return False
     return True

@@ -33,7 +33,7 @@ class WorldFiles:
 
     `looked` and `touched` collect the unknown paths that were asked about, and read or listed; `sizeless` the files
     whose size was told although nobody knows it; `links` the symbolic links that were asked about by name; `asked_for`
-    the programs that were looked up; `scripts` the files that another program than a shell would have to run.
+    the programs that were looked up; `absent` the files that were read in vain; `scripts` the files that another program than a shell would have to run.
     """
 
     world: World
@@ -49,7 +49,9 @@ class WorldFiles:
     links: set[str] = field(default_factory=set)
     asked_for: set[str] = field(default_factory=set)
     scripts: set[str] = field(default_factory=set)
+    absent: set[str] = field(default_factory=set)
     git_listed: bool = False
+    wide: bool = False
     _git: str = ""
     _uncertain: frozenset[str] = frozenset()
 
@@ -75,6 +77,7 @@ class WorldFiles:
             raise FileError("other", "is a directory")
         if kind is None:
             self._know(path)
+            self.absent.add(path)
             raise FileError("not found", "file not found")
         if kind == "link":
             self.touched.add(path)
@@ -84,6 +87,7 @@ class WorldFiles:
             raise FileError("not found", "file not found")
         if interpreter(content) is not None:
             self.scripts.add(path)
+        self.wide |= not content.isascii()
         return content
 
     def stat(self, path: str) -> Status:
@@ -128,8 +132,10 @@ class WorldFiles:
 
     def readlink(self, path: str) -> str:
         """The text of a link."""
-        self.links.add(path)
-        self.touched.add(path)
+        if self._kind(path) == "link":
+            self.touched.add(path)
+        elif self._kind(path) is None:
+            self._know(path)
         raise FileError("invalid", "not a link")
 
     # --- what bashkit changes ---------------------------------------------------------------------------------------

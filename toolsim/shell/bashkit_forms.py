@@ -54,6 +54,7 @@ def _ls(words: tuple[str, ...]) -> str | None:
 
 
 def _find(words: tuple[str, ...]) -> str | None:
+    words = tuple(_EXEC.sub("\0-exec", "\0".join(words)).split("\0"))
     for word in words:
         if re.fullmatch(
             r"-(newer\w*|[acm](min|time)|used|f?ls|inum|user|group|[ug]id|no(user|group)|links|fstype)", word
@@ -68,6 +69,7 @@ _FIND = frozenset(
     "-name -iname -type -path -ipath -wholename -not -o -or -a -and -maxdepth -mindepth -print -print0 -exec -empty "
     "-prune -delete -size -regex".split()
 )
+_EXEC = re.compile(r"(?:^|\0)-exec\0.*?\0(?:;|\+)(?=\0|$)", re.S)
 
 
 def _sort(words: tuple[str, ...]) -> str | None:
@@ -82,9 +84,12 @@ def _stat(words: tuple[str, ...]) -> str | None:
 
 
 def _diff(words: tuple[str, ...]) -> str | None:
-    if any(re.match(r"-(?!-)\w*[ucUCyr]|--(unified|context|side|recursive)|-$", w) for w in words):
-        return "diff headers"
-    return None
+    return None if any(re.match(r"-(?!-)\w*q|--brief$", w) for w in words) else "diff hunks"
+
+
+def _tail(words: tuple[str, ...]) -> str | None:
+    files = [w for w in words if not w.startswith("-")]
+    return "tail -N of several files" if len(files) > 1 and any(re.fullmatch(r"-\d+", w) for w in words) else None
 
 
 _AWK_ODD = re.compile(
@@ -101,30 +106,32 @@ def _env(words: tuple[str, ...]) -> str | None:
     return None if any(not w.startswith("-") and "=" not in w for w in words) else "ask"
 
 
+_GREP = Form(
+    "nicvlLoqhHwxsErRFGazIbP", "eABCm",
+    _long("include exclude exclude-dir color count line-number only-matching"),
+)  # fmt: skip
 _FORMS: Mapping[str, Form] = {
     "awk": Form("", "Fv", check=_awk),
     "basename": Form("a", "s"),
     "cat": Form("nAbsETev"),
     "chmod": Form(""),
-    "cmp": Form("s"),
+    "cmp": Form("s", check=lambda words: None if "-s" in words else "cmp without -s"),
     "comm": Form("123"),
     "cp": Form("rRfap"),
     "cut": Form("s", "dfcb", _long("complement output-delimiter")),
     "diff": Form("qwbBi", "", _long("brief"), _diff),
     "dirname": Form(""),
     "echo": Form("neE"),
-    "egrep": Form(),
+    "egrep": _GREP,
     "env": Form("i", "u", check=_env),
     "expr": Form(),
-    "fgrep": Form(),
+    "fgrep": _GREP,
     "find": Form(check=_find),
     "fold": Form("s", "w"),
-    "grep": Form(
-        "nicvlLoqhHwxsErRFGazI", "eABCm", _long("include exclude exclude-dir color count line-number only-matching")
-    ),
+    "grep": _GREP,
     "head": Form("qv", "nc", number=True),
     "join": Form("", "t12"),
-    "ls": Form("a1AFRdrp", check=_ls),
+    "ls": Form("1AFRd", long=_long("color"), check=_ls),
     "md5sum": Form(),
     "mkdir": Form("p"),
     "mv": Form("f"),
@@ -137,20 +144,20 @@ _FORMS: Mapping[str, Form] = {
     "rev": Form(),
     "rm": Form("rRfv"),
     "rmdir": Form(),
-    "sed": Form("nErie"),
+    "sed": Form("nErs", "ie", _long("quiet")),
     "seq": Form("w", "s"),
     "sha256sum": Form(),
     "sha1sum": Form(),
-    "sort": Form("nrufbgVhs", "tk", check=_sort),
+    "sort": Form("nrufbgVhsc", "tko", check=_sort),
     "stat": Form("", "c", _long("format"), _stat),
     "tac": Form(),
-    "tail": Form("qv", "nc", number=True),
+    "tail": Form("qv", "nc", check=_tail, number=True),
     "tee": Form("a"),
     "touch": Form(""),
     "tr": Form("dsc"),
     "true": Form(),
-    "uniq": Form("cdui"),
-    "wc": Form("lwcm"),
+    "uniq": Form("cdui", "fsw"),
+    "wc": Form("lwcmL"),
     "xargs": Form("0rt", "nI"),
     "yes": Form(),
     "base64": Form("d", "w"),
@@ -165,11 +172,10 @@ _FORMS: Mapping[str, Form] = {
     "ln": Form("s"),
     "link": Form(),
     "unlink": Form(),
-    "fmt": Form("", "w"),
     "tsort": Form(),
     "numfmt": Form(),
 }
-COMPUTED = frozenset(_FORMS) | {"gawk", "mawk"} - {"gawk", "mawk"}
+COMPUTED = frozenset(_FORMS)
 
 
 def verdict(argv: tuple[str, ...], userland: str) -> Verdict:
@@ -198,14 +204,16 @@ def _options(name: str, form: Form, words: tuple[str, ...]) -> str | None:
                 return f"{name} {word}"
         elif re.fullmatch(r"-\d+", word) and (form.number or name == "comm"):
             continue
+        elif name == "chmod" and re.fullmatch(r"-[rwxXst]+", word):
+            continue
         elif word.startswith("-") and len(word) > 1:
             for place, letter in enumerate(word[1:], 1):
                 if letter in form.values:
-                    at += place == len(word) - 1
+                    at += place == len(word) - 1 and not (name == "sed" and letter == "i")
                     break
                 if letter not in form.flags:
                     return f"{name} -{letter}"
-        elif name in ("xargs", "env", "chmod", "awk", "sed") and name in ("xargs", "env"):
+        elif name in ("xargs", "env"):
             return None
     return None
 
@@ -213,14 +221,18 @@ def _options(name: str, form: Form, words: tuple[str, ...]) -> str | None:
 def doubtful(parsed: CommandLine, command: str, userland: str) -> frozenset[str]:
     """The builtins that the line may run in a form other than the exact ones: those are looked at as they run."""
     found = set()
-    runs = [run for top in parsed.invocations for run in _all(top)]
+    runs = all_runs(parsed)
     anywhere = runs_scripts(runs)
     for name in COMPUTED:
         mine = [r for r in runs if posixpath.basename(r.name) == name]
         literal = all(not re.search(r"[$`]", w) for r in mine for w in r.arguments if w.startswith("-"))
         plain = all(verdict((name, *r.arguments), userland) == "exact" for r in mine)
         mentioned = len(re.findall(rf"(?<![\w./-]){re.escape(name)}(?![\w-])", command))
-        if anywhere or not plain or not literal or mentioned > len(mine):
+        several = name == "ls" and (
+            any(r.name in ("xargs", "find") for r in runs)
+            or any(len(operands(r)) > 1 or re.search(r"[*?$`\[{]", " ".join(r.arguments)) for r in mine)
+        )
+        if anywhere or several or not plain or not literal or mentioned > len(mine):
             found.add(name)
     return frozenset(found)
 
@@ -269,7 +281,30 @@ def timeout(words: tuple[str, ...]) -> tuple[str, bool, tuple[str, ...]] | None:
 
 def tells_sizes(parsed: CommandLine, command: str) -> bool:
     """Whether the line may tell the size of a file that it does not read."""
-    names = {posixpath.basename(r.name) for top in parsed.invocations for r in _all(top)}
+    names = {posixpath.basename(r.name) for r in all_runs(parsed)}
     return bool(names & {"stat", "ls", "wc", "find"}) and bool(re.search(r"-size|-empty|%s|-s\b|wc", command)) or bool(
         re.search(r"(?<!\w)-s ", command)
     )
+
+
+def operands(run: Invocation) -> tuple[str, ...]:
+    """The words of a run that are no options, values or scripts: its files, as far as the text tells."""
+    form, rest = _FORMS.get(posixpath.basename(run.name), Form()), list(run.arguments)
+    found: list[str] = []
+    scripted = False
+    while rest:
+        word = rest.pop(0)
+        if word.startswith("-") and len(word) > 1 and word != "--":
+            scripted |= word[1] in "ef" and run.name in ("grep", "sed", "awk", "egrep", "fgrep")
+            if word[-1] in form.values and not word.startswith("--") and len(word) == 2 and rest and word != "-i":
+                rest.pop(0)
+        elif word != "--":
+            found.append(word)
+    if posixpath.basename(run.name) in ("grep", "egrep", "fgrep", "sed", "awk") and not scripted:
+        return tuple(found[1:])
+    return tuple(found)
+
+
+def all_runs(parsed: CommandLine) -> tuple[Invocation, ...]:
+    """All runs of the line, also those behind `xargs`, `timeout` and their like."""
+    return tuple(run for top in parsed.invocations for run in _all(top))

@@ -29,12 +29,12 @@ from toolsim.errors import ShellError
 from toolsim.shell import bashkit_faults as faults
 from toolsim.shell import bashkit_forms as forms
 from toolsim.shell import clock as clocks
-from toolsim.shell.bashkit_abi import Mounted
+from toolsim.shell.bashkit_abi import FileError, Mounted
 from toolsim.shell.bashkit_files import BIN, WorldFiles, interpreter
 from toolsim.shell.base import ProgramResult, ProgramRun, ProgramRunner, ShellCommand, ShellRun
 from toolsim.shell.run import OWN_VARIABLE, Limits
 from toolsim.shell.territory import program_paths
-from toolsim.shellparse import CommandLine
+from toolsim.shellparse import CommandLine, Invocation
 
 if TYPE_CHECKING:
     from bashkit import Bash
@@ -122,7 +122,7 @@ class CommandRun:
         ours = {name: self._guarded for name in self._doubtful() - plain}
         asked: dict[str, Builtin] = {name: self._asked for name in foreign_builtins()}
         scripts: dict[str, Builtin] = {word: self._script for word in self._scripts()}
-        timed: dict[str, Builtin] = {"timeout": self._timeout, "sleep": self._asked, "date": self._asked}
+        timed: dict[str, Builtin] = {"timeout": self._timeout, "sleep": self._asked, "date": self._asked, "touch": self._touch}
         bash = Bash(
             cwd=cwd, env=dict(env), max_commands=_MANY, max_loop_iterations=_MANY,
             custom_builtins={**asked, **ours, **timed, **scripts, "__ask": self._asked_by_path},
@@ -213,12 +213,37 @@ class CommandRun:
         """A builtin in a form that may not be exact: bashkit's own where it is, else the world has no answer."""
         argv = (context.name, *context.argv)
         verdict = forms.verdict(argv, self._set.world.profile.userland)
+        if context.name == "ls" and verdict == "exact":
+            verdict = self._listed(argv, context.cwd)
         if verdict == "ask":
             return await self._run_program(argv, context)
         if isinstance(verdict, Unknown):
             self._stop(verdict)
             return self._result("", "", 1)
         return await self._nested(argv, context, frozenset({context.name}), context.env)
+
+    def _listed(self, argv: tuple[str, ...], cwd: str) -> forms.Verdict:
+        """`ls` of several names: bashkit keeps their order, and stops at one that is not there."""
+        names = forms.operands(Invocation(argv[0], argv[1:]))
+        if len(names) > 1 and list(names) != sorted(names):
+            return Unknown("bashkit lists several names unsorted")
+        there = all(self._files.exists(paths.canonical(name, cwd)) for name in names)
+        return "exact" if len(names) < 2 or there else Unknown("bashkit lists nothing where a name is not there")
+
+    async def _touch(self, context: Any) -> Any:
+        """`touch`: bashkit's file systems from outside take no times."""
+        if any(word.startswith("-") for word in context.argv) or not context.argv:
+            self._stop(Unknown("bashkit sets no times"))
+            return self._result("", "", 1)
+        try:
+            for word in context.argv:
+                path = paths.canonical(word, context.cwd)
+                if not self._files.exists(path):
+                    self._files.write(path, b"")
+        except FileError as error:
+            self._stop(Unknown(f"touch: {error}"))
+            return self._result("", "", 1)
+        return self._result("", "", 0)
 
     async def _timeout(self, context: Any) -> Any:
         """`timeout` on the session's clock: real time does not count, the durations of simulated runs do."""
