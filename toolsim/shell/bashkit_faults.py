@@ -60,7 +60,7 @@ def refusal(parsed: CommandLine, command: str, world: World) -> Unknown | None:
 _OWN_TEXT = re.compile(
     r"Did you mean|available in the sandbox|bashkit:|parse error|syntax error|not (?:supported|implemented)|"
     r"unsupported|unrecognized|(?:invalid|unknown|unexpected) (?:option|argument)|^(?:\w+: )?[Uu]sage:|\bio error\b|"
-    r"parent directory not found|file not found|limit exceeded",
+    r"parent directory not found|file not found|limit (?:\(.*\) )?exceeded",
     re.M,
 )
 # The errors of computed programs that are GNU's, word for word.
@@ -82,7 +82,7 @@ def _missing(traces: Traces, parsed: CommandLine, command: str) -> str | None:
     runs = forms.all_runs(parsed)
     for run in runs:
         through = any(r is not run and r.name in ("xargs", "find") for r in runs)
-        if run.name in forms.COMPUTED - _GO_ON and (forms.operands(run) or through):
+        if run.name in forms.COMPUTED - _GO_ON - forms.LANGUAGE and (forms.operands(run) or through):
             return f"what {run.name} does where a file is not there"
     if _MERGED.search(command) and any(len(forms.operands(run)) > 1 for run in runs):
         return "the order of errors and output in one stream"
@@ -123,6 +123,8 @@ def doubt(traces: Traces, parsed: CommandLine, command: str, world: World) -> Un
         return Unknown("bytes or characters: the text is not all ASCII")
     if re.search(r"\bawk\b", command) and re.search(r"\d{10}", traces.output):
         return Unknown("large numbers differ between the programs named awk")
+    if _cut_walk(command, traces.output):
+        return Unknown("which come first of the names in a directory")
     if traces.unordered:
         return Unknown("the order of both output streams is not known")
     if found := _OWN_TEXT.search(_without(traces.errors, traces.asked)):
@@ -134,6 +136,15 @@ def doubt(traces: Traces, parsed: CommandLine, command: str, world: World) -> Un
     if traces.errors and world.profile.userland == "bsd":
         return Unknown("BSD programs word their errors otherwise")
     return zsh_doubt(traces.errors) if world.profile.shell == "zsh" else None
+
+
+_WALK = re.compile(r"(?:\bfind\b|\be?grep\b[^|]* -\w*[rR])(?:(?!\bsort\b).)*\|\s*(head|tail)\b\s*(?:-n\s*|-)?(\d*)", re.S)
+
+
+def _cut_walk(command: str, output: str) -> bool:
+    """Whether the line shows only some of what a walk found, in the order in which directories are read."""
+    found = _WALK.search(command)
+    return found is not None and output.count("\n") >= int(found.group(2) or 10)
 
 
 def _without(errors: str, asked: tuple[ProgramResult, ...]) -> str:

@@ -92,6 +92,10 @@ def _tail(words: tuple[str, ...]) -> str | None:
     return "tail -N of several files" if len(files) > 1 and any(re.fullmatch(r"-\d+", w) for w in words) else None
 
 
+def _seq(words: tuple[str, ...]) -> str | None:
+    return "more than 100,000 lines of seq" if any(re.match(r"-?\d{6}", w) for w in words) else None
+
+
 _AWK_ODD = re.compile(
     r"gensub|strftime|systime|srand|rand\(|asort|PROCINFO|IGNORECASE|FPAT|FIELDWIDTHS|\bRT\b|ENVIRON|"
     r"\{[0-9]+,?[0-9]*\}[^;]|\\[yswSWB<>]|length\([a-z]+\)|getline|system\(|\||printf.*%c|@"
@@ -123,7 +127,7 @@ _FORMS: Mapping[str, Form] = {
     "dirname": Form(""),
     "echo": Form("neE"),
     "egrep": _GREP,
-    "env": Form("i", "u", check=_env),
+    "env": Form("", "u", check=_env),
     "expr": Form(),
     "fgrep": _GREP,
     "find": Form(check=_find),
@@ -145,7 +149,7 @@ _FORMS: Mapping[str, Form] = {
     "rm": Form("rRfv"),
     "rmdir": Form(),
     "sed": Form("nErs", "ie", _long("quiet")),
-    "seq": Form("w", "s"),
+    "seq": Form("w", "s", check=_seq),
     "sha256sum": Form(),
     "sha1sum": Form(),
     "sort": Form("nrufbgVhsc", "tko", check=_sort),
@@ -159,7 +163,7 @@ _FORMS: Mapping[str, Form] = {
     "uniq": Form("cdui", "fsw"),
     "wc": Form("lwcmL"),
     "xargs": Form("0rt", "nI"),
-    "yes": Form(),
+    "yes": Form(check=lambda _: "more than 10,000 lines of yes"),
     "base64": Form("d", "w"),
     "od": Form("c"),
     "expand": Form(),

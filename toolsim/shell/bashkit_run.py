@@ -43,6 +43,8 @@ if TYPE_CHECKING:
 
 _PATH = "/usr/bin:/bin:/usr/local/bin"
 _MANY = 100_000_000
+# What the session's machine has is not for bashkit to say; before the line, so that its line numbers stay.
+_COMMAND = 'command() { case $1 in -*[vV]*) __ask command "$@";; *) builtin command "$@";; esac; }'
 _FILE = PutFile | RemovePath | MovePath | MakeDirectory | Blur
 Builtin: TypeAlias = Callable[[Any], Awaitable[Any]]
 
@@ -93,6 +95,7 @@ class CommandRun:
         self._mounted = Mounted(self._files)
         self._capsule = self._mounted.capsule()
         self._running: list[Bash] = []
+        self._inner: list[list[tuple[str, str]]] = []
         self._feed = not re.search(r"\b(while|until)\b[^;]*\bread\b", command.command)
 
     async def perform(self) -> ShellRun | Unknown:
@@ -103,6 +106,8 @@ class CommandRun:
         if s.command.stdin:
             self._files.inputs["/dev/.stdin"] = s.command.stdin.encode("utf-8", "surrogateescape")
             command = f"exec < /dev/.stdin; {command}"
+        if re.search(r"\bcommand\s+-[vV]", command):
+            command = f"{_COMMAND}; {command}"
         before = dict(bash.shell_state().env)
         code = await self._execute(bash, command, self._written)
         if self._is.failure is not None:
@@ -121,7 +126,7 @@ class CommandRun:
 
         ours = {name: self._guarded for name in self._doubtful() - plain}
         asked: dict[str, Builtin] = {name: self._asked for name in foreign_builtins()}
-        scripts: dict[str, Builtin] = {word: self._script for word in self._scripts()}
+        scripts: dict[str, Builtin] = {word: self._script for word in set(self._scripts()) - plain}
         timed: dict[str, Builtin] = {"timeout": self._timeout, "sleep": self._asked, "date": self._asked, "touch": self._touch}
         bash = Bash(
             cwd=cwd, env=dict(env), max_commands=_MANY, max_loop_iterations=_MANY,
@@ -135,11 +140,12 @@ class CommandRun:
         return forms.doubtful(self._set.parsed, self._set.command.command, self._set.world.profile.userland)
 
     def _scripts(self) -> list[str]:
-        """The words of the line that name a file for another program than a shell."""
-        world, cwd = self._set.world, self._set.command.cwd
-        found = []
-        for word in {w for text in self._set.parsed.words for w in (text, *text.split()) if "/" in w}:
-            content = world.read(paths.canonical(word, world.key(cwd))) if word.isprintable() else None
+        """The words of the line that name a file for another program than a shell, or one that the line may make."""
+        world, parsed = self._set.world, self._set.parsed
+        cwd = world.key(self._set.command.cwd)
+        found = [i.name for i in parsed.invocations if "/" in i.name and world.kind(paths.canonical(i.name, cwd)) == "absent"]
+        for word in {w for text in parsed.words for w in (text, *text.split()) if "/" in w and w.isprintable()}:
+            content = world.read(paths.canonical(word, cwd))
             if isinstance(content, bytes) and interpreter(content) is not None:
                 found.append(word)
         return found
@@ -154,6 +160,8 @@ class CommandRun:
             watch.cancel()
             self._running.remove(bash)
         self._is.clipped |= result.stdout_truncated or result.stderr_truncated
+        if result.error is not None and "cancelled" not in result.error:
+            self._is.unknown = self._is.unknown or Unknown(f"bashkit stopped: {result.error}")
         return int(result.exit_code)
 
     async def _watch(self) -> None:
@@ -203,11 +211,14 @@ class CommandRun:
 
     async def _script(self, context: Any) -> Any:
         """A script for another program than a shell: that program runs it."""
-        content = self._files.live.read(paths.canonical(context.name, context.cwd))
-        program = interpreter(content) if isinstance(content, bytes) else None
+        argv = (context.name, *context.argv)
+        path = paths.canonical(context.name, context.cwd)
+        content = self._files.live.read(path)
+        program = interpreter(content) if isinstance(content, bytes) and self._files.live.mode(path) & 0o100 else None
         if program is None:
-            self._stop(Unknown(f"{context.name} was changed before it ran"))
-        return await self._run_program((program or "", context.name, *context.argv), context)
+            return await self._nested(argv, context, frozenset({context.name}), context.env)
+        self._is.executed.add(path)
+        return await self._run_program((program, *argv), context)
 
     async def _guarded(self, context: Any) -> Any:
         """A builtin in a form that may not be exact: bashkit's own where it is, else the world has no answer."""
@@ -268,7 +279,11 @@ class CommandRun:
             self._files.inputs[place] = context.stdin.encode("utf-8", "surrogateescape")
             command = f"{command} < {place}"
         pieces: list[tuple[str, str]] = []
-        code = await self._execute(self._bash(context.cwd, env, plain), command, lambda *two: pieces.append(two))
+        self._inner.append(pieces)
+        try:
+            code = await self._execute(self._bash(context.cwd, env, plain), command, lambda *two: pieces.append(two))
+        finally:
+            self._inner.pop()
         return self._result("".join(o for o, _ in pieces), "".join(e for _, e in pieces), code)
 
     async def _run_program(self, argv: tuple[str, ...], context: Any) -> Any:
@@ -293,7 +308,9 @@ class CommandRun:
             self._is.pieces += [("out", result.stdout)] if result.stdout else []
             self._stop(None)
         elif expired:
+            self._inner[-1].append((result.stdout, result.stderr))
             self._running[-1].cancel()
+            return self._result("", "", 143)
         return self._result(result.stdout, result.stderr, result.exit_code)
 
     @property

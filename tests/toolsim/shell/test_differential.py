@@ -191,10 +191,10 @@ def world_tree(world) -> dict[str, tuple[bytes, bool] | str]:
 
 
 @pytest.fixture(scope="module")
-def original(tmp_path_factory, toolbox_cache, make_repository):
+def original(tmp_path_factory, toolbox_cache, repository_at):
     directory = tmp_path_factory.mktemp("original") / "work"
     directory.mkdir()
-    make_repository(directory)
+    repository_at(directory)
     return directory
 
 
