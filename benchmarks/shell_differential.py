@@ -14,7 +14,7 @@ from pathlib import Path
 
 from toolsim.shell import bashkit, sandbox
 from toolsim.shell.base import Shell
-from toolsim.shell.differential import Comparison, compare, make_repository, read_cases, world_of
+from toolsim.shell.differential import Comparison, Reference, compare, make_repository, read_cases, world_of
 from toolsim.shell.source import RepositorySource
 
 CORPUS = Path(__file__).parents[1] / "tests/fixtures/shell_corpus.txt"
@@ -31,18 +31,14 @@ def engine(name: str, cache: Path) -> Shell | None:
     return sandbox.SandboxShell(cache, RepositorySource(cache, "main"))
 
 
-async def measure(name: str, corpus: str, scratch: Path) -> list[Comparison]:
+async def measure(name: str, corpus: str, commit: str, reference: Reference) -> list[Comparison]:
     """Run the corpus in one engine."""
-    repository = scratch / "work"
-    repository.mkdir(exist_ok=True)
-    commit = make_repository(repository) if not (repository / ".git").exists() else (scratch / "commit").read_text()
-    (scratch / "commit").write_text(commit)
-    shell = engine(name, scratch / "cache")
+    shell = engine(name, reference.scratch / "cache")
     if shell is None:
         return []
     try:
-        world = world_of(repository, commit)
-        return [await compare(shell, world, case, scratch) for case in read_cases(corpus)]
+        world = world_of(reference.original, commit)
+        return [await compare(shell, world, case, reference) for case in read_cases(corpus)]
     finally:
         await shell.close()
 
@@ -68,9 +64,12 @@ def main() -> None:
     parser.add_argument("--show", action="store_true", help="also list what was asked and refused, with the reasons")
     options = parser.parse_args()
     corpus = CORPUS.read_text("utf-8")
-    for name in options.engine or ("sandbox", "bashkit"):
-        with tempfile.TemporaryDirectory(prefix="differential-") as scratch:
-            table(name, asyncio.run(measure(name, corpus, Path(scratch))), show=options.show)
+    with tempfile.TemporaryDirectory(prefix="differential-") as scratch:
+        reference = Reference(Path(scratch) / "work", Path(scratch))
+        reference.original.mkdir()
+        commit = make_repository(reference.original)
+        for name in options.engine or ("sandbox", "bashkit"):
+            table(name, asyncio.run(measure(name, corpus, commit, reference)), show=options.show)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Set
 from dataclasses import dataclass
-from fnmatch import fnmatch
 from typing import TYPE_CHECKING
 
 from toolsim import paths
@@ -77,12 +76,14 @@ _MERGED = re.compile(r"\d?>&\d|&>|\|&")
 
 def _missing(traces: Traces, parsed: CommandLine, command: str) -> str | None:
     """Why a file that was read in vain makes the rest of the line uncertain."""
-    if not traces.files.absent and not _NOT_THERE.search(traces.output):
+    files = traces.files
+    if not (files.absent or files.misread or _NOT_THERE.search(traces.output)):
         return None
+    going_on = _GO_ON - {"head", "tail"} if files.misread else _GO_ON
     runs = forms.all_runs(parsed)
     for run in runs:
         through = any(r is not run and r.name in ("xargs", "find") for r in runs)
-        if run.name in forms.COMPUTED - _GO_ON - forms.LANGUAGE and (forms.operands(run) or through):
+        if run.name in forms.COMPUTED - going_on - forms.LANGUAGE and (forms.operands(run) or through):
             return f"what {run.name} does where a file is not there"
     if _MERGED.search(command) and any(len(forms.operands(run)) > 1 for run in runs):
         return "the order of errors and output in one stream"
@@ -160,22 +161,6 @@ def _unrun_script(traces: Traces, parsed: CommandLine, world: World) -> str | No
     return next(iter(sorted(p for p in traces.files.scripts & names if p not in traces.executed)), None)
 
 
-_GIT_NAMES = (
-    "HEAD ORIG_HEAD FETCH_HEAD COMMIT_EDITMSG config description index packed-refs hooks info exclude objects pack refs "
-    "heads tags remotes origin logs branches worktrees modules main master develop x.sample p.pack p.idx p.rev x.lock"
-).split()  # fmt: skip
-
-
-def _finds_elsewhere(words: tuple[str, ...]) -> bool:
-    """Whether the tests of a `find` leave out what stands in `.git`."""
-    if any(".git" in w for w in words) and any(w in ("-prune", "-not", "!") for w in words):
-        return True
-    patterns = [b for a, b in zip(words, words[1:], strict=False) if a in ("-name", "-iname")]
-    literal = [max(re.split(r"[*?\[\]]", p), key=len) for p in patterns]
-    telling = all(len(t) > 2 and re.search(r"[^0-9a-f]", t.lower()) for t in literal)
-    return bool(patterns) and telling and not any(fnmatch(n.lower(), p.lower()) for n in _GIT_NAMES for p in patterns)
-
-
 def _passes_git_by(parsed: CommandLine) -> bool:
     """Whether all that may walk through `.git` look for names of another kind."""
     for run in forms.all_runs(parsed):
@@ -183,7 +168,7 @@ def _passes_git_by(parsed: CommandLine) -> bool:
         if run.name in ("grep", "egrep", "fgrep") and any(re.match(r"-\w*[rR]", w) for w in words):
             if not passes_by("grep", words):
                 return False
-        elif run.name == "find" and not _finds_elsewhere(words):
+        elif run.name == "find" and not passes_by("find", words):
             return False
         elif run.name in ("cp", "mv", "rm", "chmod", "diff", "ls", "bash", "sh", "eval"):
             return False

@@ -33,7 +33,7 @@ class WorldFiles:
 
     `looked` and `touched` collect the unknown paths that were asked about, and read or listed; `sizeless` the files
     whose size was told although nobody knows it; `links` the symbolic links that were asked about by name; `asked_for`
-    the programs that were looked up; `absent` the files that were read in vain; `scripts` the files that another program than a shell would have to run.
+    the programs that were looked up; `absent` the files that were read in vain and `misread` the directories that were read as files; `scripts` the files that another program than a shell would have to run.
     """
 
     world: World
@@ -50,6 +50,7 @@ class WorldFiles:
     asked_for: set[str] = field(default_factory=set)
     scripts: set[str] = field(default_factory=set)
     absent: set[str] = field(default_factory=set)
+    misread: set[str] = field(default_factory=set)
     git_listed: bool = False
     wide: bool = False
     _git: str = ""
@@ -74,6 +75,7 @@ class WorldFiles:
             return program
         kind = self._kind(path)
         if kind == "dir":
+            self.misread.add(path)
             raise FileError("other", "is a directory")
         if kind is None:
             self._know(path)

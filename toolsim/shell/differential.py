@@ -11,7 +11,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, TypeAlias
 
@@ -102,9 +102,45 @@ def world_of(directory: Path, commit: str) -> World:
     return world
 
 
-async def compare(shell: Shell, world: World, case: Case, scratch: Path) -> Comparison:
-    """Run the command in a fork of the world and for real in a copy of its repository below `scratch`."""
-    ours, asked = world.fork(), []
+@dataclass(frozen=True, slots=True)
+class Real:
+    """What bash did: both streams, the exit code, and the tree it left."""
+
+    out: str
+    err: str
+    code: int
+    files: Mapping[str, tuple[bytes, bool] | str]
+    directories: frozenset[str]
+
+
+@dataclass(slots=True)
+class Reference:
+    """Runs commands for real in a copy of `original` below `scratch`; each once, for all engines."""
+
+    original: Path
+    scratch: Path
+    _known: dict[str, Real] = field(default_factory=dict)
+    _clean: bool = False
+
+    def run(self, command: str) -> Real:
+        """The command's outcome, with the copy's path written as the original's."""
+        if command not in self._known:
+            copy = self.scratch / "copy" / self.original.name
+            if not self._clean:
+                shutil.rmtree(copy, ignore_errors=True)
+                shutil.copytree(self.original, copy, symlinks=True)
+            done = run_for_real(command, copy)
+            out, err = (text.replace(str(copy), str(self.original)) for text in (done.stdout, done.stderr))
+            real = Real(out, err, done.returncode, files_of(copy), directories_of(copy))
+            self._known[command] = real
+            self._clean = (real.files, real.directories) == (files_of(self.original), directories_of(self.original))
+        return self._known[command]
+
+
+async def compare(shell: Shell, world: World, case: Case, reference: Reference) -> Comparison:
+    """Run the command in a fork of the world and for real."""
+    ours = world.fork()
+    asked: list[tuple[str, ...]] = []
 
     async def program(run: ProgramRun, view: World) -> ProgramResult:
         asked.append(run.argv)
@@ -117,23 +153,22 @@ async def compare(shell: Shell, world: World, case: Case, scratch: Path) -> Comp
         return Comparison(case, "asked", " ".join(asked[0]))
     for mutation in found.mutations:
         ours.apply(mutation)
-    return _judged(case, found, ours, Path(world.root), scratch / "copy" / Path(world.root).name)
+    difference = _difference(case, found, ours, reference.run(case.command))
+    return Comparison(case, "different", difference) if difference else Comparison(case, "equal")
 
 
-def _judged(case: Case, found: ShellRun, ours: World, original: Path, copy: Path) -> Comparison:
-    shutil.rmtree(copy, ignore_errors=True)
-    shutil.copytree(original, copy, symlinks=True)
-    real = run_for_real(case.command, copy)
-    shown = [text.replace(str(copy), str(original)) for text in (real.stdout, real.stderr)]
-    told = [found.output.stdout, found.output.stderr]
+def _difference(case: Case, found: ShellRun, ours: World, real: Real) -> str | None:
+    told, shown = (found.output.stdout, found.output.stderr), (real.out, real.err)
     if _UNORDERED.search(case.command):
-        shown, told = ([sorted(t.split("\n")) for t in texts] for texts in (shown, told))  # type: ignore[misc]
-    if (*told, found.output.exit_code) != (*shown, real.returncode):
-        return Comparison(case, "different", f"{(*told, found.output.exit_code)} is not {(*shown, real.returncode)}")
-    if (left := files_of_world(ours)) != (kept := files_of(copy)):
-        changed = {k: (left.get(k), kept.get(k)) for k in left.keys() | kept.keys() if left.get(k) != kept.get(k)}
-        return Comparison(case, "different", f"files (ours, real): {changed}")
-    return Comparison(case, "equal")
+        told, shown = (tuple("\n".join(sorted(t.split("\n"))) for t in texts) for texts in (told, shown))
+    if (*told, found.output.exit_code) != (*shown, real.code):
+        return f"{(*told, found.output.exit_code)} is not {(*shown, real.code)}"
+    left = files_of_world(ours)
+    if left != real.files:
+        names = left.keys() | real.files.keys()
+        return f"files (ours, real): { {n: (left.get(n), real.files.get(n)) for n in names if left.get(n) != real.files.get(n)} }"
+    lacking = [name for name in real.directories if ours.kind(f"{ours.root}/{name}") != "dir"]
+    return f"directories {lacking}" if lacking else None
 
 
 def run_for_real(command: str, cwd: Path) -> subprocess.CompletedProcess[str]:
@@ -156,6 +191,12 @@ def files_of(directory: Path) -> dict[str, tuple[bytes, bool] | str]:
             linked = path.is_symlink()
             found[key] = str(path.readlink()) if linked else (path.read_bytes(), bool(path.stat().st_mode & 0o100))
     return found
+
+
+def directories_of(directory: Path) -> frozenset[str]:
+    """The directories below a directory, without those of git."""
+    found = (Path(top).relative_to(directory).as_posix() for top, _, _ in os.walk(directory))
+    return frozenset(name for name in found if name != "." and name.split("/")[0] != ".git")
 
 
 def files_of_world(world: World) -> dict[str, tuple[bytes, bool] | str]:
