@@ -55,11 +55,13 @@ def report(store: Store, run: str, *, reasons: bool, different: bool) -> None:
             found = grade(step.recorded.content, step.answer.content, serialise_call(step.call))
             grades["right" if found.right else "wrong"] += 1
             if not found.right and row.pool == "tune":
-                wrong.append(f"{command!r}\n    recorded {step.recorded.content[:300]!r}\n    ours     {step.answer.content[:300]!r}")
+                texts = (step.recorded.content[:300], step.answer.content[:300])
+                wrong.append("\n    ".join(map(repr, (command, *texts))))
     engine = store.run(run)["manifest"]["config"]["shell"]
     calls = grades.total()
     answered = grades["right"] + grades["wrong"]
-    print(f"{engine}: {calls} shell calls, {answered} answered ({share(answered, calls)}), {grades['right']} right ({share(grades['right'], answered)} of these)")
+    print(f"{engine}: {calls} shell calls, {answered} answered ({share(answered, calls)}), ", end="")
+    print(f"{grades['right']} right ({share(grades['right'], answered)} of these)")
     if reasons:
         for reason, count in why.most_common():
             print(f"  {count:5} {reason[:200]}")

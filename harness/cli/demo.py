@@ -74,7 +74,9 @@ def _play(store: Store, folder: Path, model: str, minutes: float, shell: str | N
     seconds = 60 * minutes
     small = {"simulator": model, "shell": shell, "evidence_tokens": 500, "history_tokens": 300}
     say("2/5 recorded actions in the simulated world, without a model: what code answers exactly")
-    exact = play(store, calls, resolve({"candidate": "recorded", "simulator": "none", "shell": shell}), Criteria(), Budget(), 2)
+    exact = play(
+        store, calls, resolve({"candidate": "recorded", "simulator": "none", "shell": shell}), Criteria(), Budget(), 2
+    )
     say("3/5 the same with the model, on some of the sessions")
     config = resolve({"candidate": "recorded", **small})
     criteria = Criteria(agents=("claude-code", "codex"), sample=4, stratify=("agent",), with_calls=True)

@@ -56,7 +56,7 @@ class BashkitShell:
         home = home_directory(world)
         known = {**({"HOME": home} if home else {}), **shell_env(world.env), **command.env}
         reason = refusal(parsed, command.command, known, profile.shell)
-        reason = reason or faults.refusal(parsed, command.command, world)
+        reason = reason or faults.refusal(parsed, command.command, world, world.key(command.cwd))
         if reason is not None:
             return reason
         if world.kind(command.cwd) == "absent":

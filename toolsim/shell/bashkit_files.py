@@ -31,9 +31,10 @@ class WorldFiles:
     """Serves a fork of `world` (`live`). `real` names the programs that bashkit computes, `programs` the paths that
     the command line names as programs.
 
-    `looked` and `touched` collect the unknown paths that were asked about, and read or listed; `sizeless` the files
-    whose size was told although nobody knows it; `links` the symbolic links that were asked about by name; `asked_for`
-    the programs that were looked up; `absent` the files that were read in vain and `misread` the directories that were read as files; `scripts` the files that another program than a shell would have to run.
+    What was noted: the unknown paths `looked` at, and `touched` (read or listed); the files that are `sizeless` since
+    nobody knows their content; the symbolic `links` that were looked at; the programs `asked_for` by a look; the files
+    that were read though `absent`, and the directories `misread` as files; the `scripts` that another program than a
+    shell would have to run; whether `.git` was listed, and whether a file that was read is not all ASCII (`wide`).
     """
 
     world: World
@@ -118,9 +119,7 @@ class WorldFiles:
             return
         names = self.live.listing(path)
         inside = paths.relative(path, self.world.root) is not None
-        if path in _SYSTEM or path in self._uncertain or not isinstance(names, Names):
-            self.touched.add(path)
-        elif not (names.complete or inside):
+        if path in _SYSTEM or path in self._uncertain or not isinstance(names, Names) or not (names.complete or inside):
             self.touched.add(path)
         known = set(names.names) if isinstance(names, Names) else set()
         if path == self.world.root and self._git:
@@ -250,9 +249,7 @@ class WorldFiles:
         """All that happened to files, as few mutations as tell it."""
         if any(isinstance(m, MovePath | Blur) for m in self.log):
             return tuple(m for m in self.log if not _own(m))
-        emptied = {
-            m.path for m in self.log if isinstance(m, RemovePath) and self.world.kind(m.path) == "dir"
-        }
+        emptied = {m.path for m in self.log if isinstance(m, RemovePath) and self.world.kind(m.path) == "dir"}
         found: dict[str, tuple[Mutation, ...]] = {}
         for mutation in self.log:
             if isinstance(mutation, PutFile | MakeDirectory | RemovePath) and not _own(mutation):
@@ -270,7 +267,11 @@ class WorldFiles:
         if kind == "dir":
             if path in emptied:
                 return (RemovePath(path), MakeDirectory(path))
-            return () if before == "dir" and not any(a in emptied for a in paths.ancestors(path)) else (MakeDirectory(path),)
+            return (
+                ()
+                if before == "dir" and not any(a in emptied for a in paths.ancestors(path))
+                else (MakeDirectory(path),)
+            )
         return () if before == "absent" else (RemovePath(path),)
 
     # --- inside -----------------------------------------------------------------------------------------------------

@@ -13,17 +13,19 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from toolsim.actions import Unknown
+from toolsim.shell import bashkit_bsd
 from toolsim.shell.clock import seconds
 from toolsim.shellparse import CommandLine, Invocation, wrapped
 
 Verdict: TypeAlias = Literal["exact", "ask"] | Unknown
 
 # Builtins of the language itself: bashkit's own in every form (the screening refuses what tells of the session).
-LANGUAGE = frozenset(
-    ". : [ break builtin cd command continue declare eval exec exit export false getopts let local mapfile popd pushd "
-    "read readarray readonly return set shift source test trap true typeset unset wait bash sh env xargs nohup nice"
-    .split()
-)  # fmt: skip
+LANGUAGE = frozenset({
+    ".", ":", "[", "break", "builtin", "cd", "command", "continue", "declare", "eval", "exec", "exit", "export",
+    "false", "getopts", "let", "local", "mapfile", "popd", "pushd", "read", "readarray", "readonly", "return",
+    "set", "shift", "source", "test", "trap", "true", "typeset", "unset", "wait", "bash", "sh", "env", "xargs",
+    "nohup", "nice",
+})  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +67,10 @@ def _find(words: tuple[str, ...]) -> str | None:
     return f"find {sorted(odd)[0]}" if odd else None
 
 
-_FIND = frozenset(
-    "-name -iname -type -path -ipath -wholename -not -o -or -a -and -maxdepth -mindepth -print -print0 -exec -empty "
-    "-prune -delete -size -regex".split()
-)
+_FIND = frozenset({
+    "-name", "-iname", "-type", "-path", "-ipath", "-wholename", "-not", "-o", "-or", "-a", "-and", "-maxdepth",
+    "-mindepth", "-print", "-print0", "-exec", "-empty", "-prune", "-delete", "-size", "-regex",
+})  # fmt: skip
 _EXEC = re.compile(r"(?:^|\0)-exec\0.*?\0(?:;|\+)(?=\0|$)", re.S)
 
 
@@ -188,6 +190,8 @@ def verdict(argv: tuple[str, ...], userland: str) -> Verdict:
     form = _FORMS.get(name)
     if form is None:
         return "exact"
+    if userland == "bsd" and (other := bashkit_bsd.differs(argv)):
+        return Unknown(f"BSD's {other} may do something else")
     reason = (form.check(argv[1:]) if form.check else None) or _options(name, form, argv[1:])
     if reason == "ask":
         return "ask"
@@ -206,9 +210,9 @@ def _options(name: str, form: Form, words: tuple[str, ...]) -> str | None:
         if word.startswith("--"):
             if word.partition("=")[0] not in form.long:
                 return f"{name} {word}"
-        elif re.fullmatch(r"-\d+", word) and (form.number or name == "comm"):
-            continue
-        elif name == "chmod" and re.fullmatch(r"-[rwxXst]+", word):
+        elif (re.fullmatch(r"-\d+", word) and (form.number or name == "comm")) or (
+            name == "chmod" and re.fullmatch(r"-[rwxXst]+", word)
+        ):
             continue
         elif word.startswith("-") and len(word) > 1:
             for place, letter in enumerate(word[1:], 1):
@@ -220,6 +224,10 @@ def _options(name: str, form: Form, words: tuple[str, ...]) -> str | None:
         elif name in ("xargs", "env"):
             return None
     return None
+
+
+def _mode(name: str, word: str) -> bool:
+    return name == "chmod" and re.fullmatch(r"-[rwxXst]+", word) is not None
 
 
 def doubtful(parsed: CommandLine, command: str, userland: str) -> frozenset[str]:
@@ -286,9 +294,9 @@ def timeout(words: tuple[str, ...]) -> tuple[str, bool, tuple[str, ...]] | None:
 def tells_sizes(parsed: CommandLine, command: str) -> bool:
     """Whether the line may tell the size of a file that it does not read."""
     names = {posixpath.basename(r.name) for r in all_runs(parsed)}
-    return bool(names & {"stat", "ls", "wc", "find"}) and bool(re.search(r"-size|-empty|%s|-s\b|wc", command)) or bool(
-        re.search(r"(?<!\w)-s ", command)
-    )
+    return (
+        bool(names & {"stat", "ls", "wc", "find"}) and bool(re.search(r"-size|-empty|%s|-s\b|wc", command))
+    ) or bool(re.search(r"(?<!\w)-s ", command))
 
 
 def operands(run: Invocation) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""One command in one bashkit interpreter: programs while it runs, output in order, files and state when it has ended."""
+"""One command in one bashkit interpreter: programs while it runs, output in order, files and state at its end."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ from toolsim.actions import (
     Unknown,
 )
 from toolsim.errors import ShellError
-from toolsim.shell import bashkit_faults as faults
 from toolsim.shell import bashkit_forms as forms
 from toolsim.shell import clock as clocks
-from toolsim.shell.bashkit_abi import FileError, Mounted
-from toolsim.shell.bashkit_files import BIN, WorldFiles, interpreter
 from toolsim.shell.base import ProgramResult, ProgramRun, ProgramRunner, ShellCommand, ShellRun
+from toolsim.shell.bashkit_abi import FileError, Mounted
+from toolsim.shell.bashkit_doubts import Traces, doubt
+from toolsim.shell.bashkit_files import BIN, WorldFiles, interpreter
 from toolsim.shell.run import OWN_VARIABLE, Limits
 from toolsim.shell.territory import program_paths
 from toolsim.shellparse import CommandLine, Invocation
@@ -124,10 +124,15 @@ class CommandRun:
         """An interpreter over the command's files; the builtins `plain` are bashkit's own there."""
         from bashkit import Bash, FileSystem
 
-        ours = {name: self._guarded for name in self._doubtful() - plain}
-        asked: dict[str, Builtin] = {name: self._asked for name in foreign_builtins()}
-        scripts: dict[str, Builtin] = {word: self._script for word in set(self._scripts()) - plain}
-        timed: dict[str, Builtin] = {"timeout": self._timeout, "sleep": self._asked, "date": self._asked, "touch": self._touch}
+        ours = dict.fromkeys(self._doubtful() - plain, self._guarded)
+        asked: dict[str, Builtin] = dict.fromkeys(foreign_builtins(), self._asked)
+        scripts: dict[str, Builtin] = dict.fromkeys(set(self._scripts()) - plain, self._script)
+        timed: dict[str, Builtin] = {
+            "timeout": self._timeout,
+            "sleep": self._asked,
+            "date": self._asked,
+            "touch": self._touch,
+        }
         bash = Bash(
             cwd=cwd, env=dict(env), max_commands=_MANY, max_loop_iterations=_MANY,
             custom_builtins={**asked, **ours, **timed, **scripts, "__ask": self._asked_by_path},
@@ -143,7 +148,9 @@ class CommandRun:
         """The words of the line that name a file for another program than a shell, or one that the line may make."""
         world, parsed = self._set.world, self._set.parsed
         cwd = world.key(self._set.command.cwd)
-        found = [i.name for i in parsed.invocations if "/" in i.name and world.kind(paths.canonical(i.name, cwd)) == "absent"]
+        found = [
+            i.name for i in parsed.invocations if "/" in i.name and world.kind(paths.canonical(i.name, cwd)) == "absent"
+        ]
         for word in {w for text in parsed.words for w in (text, *text.split()) if "/" in w and w.isprintable()}:
             content = world.read(paths.canonical(word, cwd))
             if isinstance(content, bytes) and interpreter(content) is not None:
@@ -356,11 +363,11 @@ class CommandRun:
         s = self._set
         if self._is.clipped:
             return Unknown("the command printed more than bashkit keeps")
-        traces = faults.Traces(
+        traces = Traces(
             self._files, self._is.executed, self._is.unordered, self._text(), self._text("err"),
             tuple(result for _, result in self._is.asked),
         )  # fmt: skip
-        reason = faults.doubt(traces, s.parsed, s.command.command, s.world)
+        reason = doubt(traces, s.parsed, s.command.command, s.world)
         if reason is not None:
             return reason
         state = bash.shell_state()

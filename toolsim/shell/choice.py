@@ -34,7 +34,7 @@ def choose(wanted: Wanted) -> Choice:
         ShellError: a named engine cannot run here.
     """
     if wanted == "none":
-        return Choice("none", {name: "--shell none" for name in get_args(Engine)[:2]})
+        return Choice("none", dict.fromkeys(get_args(Engine)[:2], "--shell none"))
     missing = {"sandbox": sandbox.available, "bashkit": bashkit.available}
     if wanted != "auto":
         reason = missing[wanted]()

@@ -142,7 +142,7 @@ async def compare(shell: Shell, world: World, case: Case, reference: Reference) 
     ours = world.fork()
     asked: list[tuple[str, ...]] = []
 
-    async def program(run: ProgramRun, view: World) -> ProgramResult:
+    async def program(run: ProgramRun, _: World) -> ProgramResult:
         asked.append(run.argv)
         return ProgramResult("", "", 0)
 
@@ -158,15 +158,16 @@ async def compare(shell: Shell, world: World, case: Case, reference: Reference) 
 
 
 def _difference(case: Case, found: ShellRun, ours: World, real: Real) -> str | None:
-    told, shown = (found.output.stdout, found.output.stderr), (real.out, real.err)
+    told = [found.output.stdout, found.output.stderr]
+    shown = [real.out, real.err]
     if _UNORDERED.search(case.command):
-        told, shown = (tuple("\n".join(sorted(t.split("\n"))) for t in texts) for texts in (told, shown))
+        told, shown = (["\n".join(sorted(t.split("\n"))) for t in texts] for texts in (told, shown))
     if (*told, found.output.exit_code) != (*shown, real.code):
         return f"{(*told, found.output.exit_code)} is not {(*shown, real.code)}"
     left = files_of_world(ours)
     if left != real.files:
-        names = left.keys() | real.files.keys()
-        return f"files (ours, real): { {n: (left.get(n), real.files.get(n)) for n in names if left.get(n) != real.files.get(n)} }"
+        names = [n for n in left.keys() | real.files.keys() if left.get(n) != real.files.get(n)]
+        return f"files (ours, real): {[(n, left.get(n), real.files.get(n)) for n in sorted(names)]}"
     lacking = [name for name in real.directories if ours.kind(f"{ours.root}/{name}") != "dir"]
     return f"directories {lacking}" if lacking else None
 

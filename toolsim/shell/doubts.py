@@ -14,9 +14,11 @@ from toolsim.shellparse import CommandLine
 _TEMPORARY = re.compile(r"^/(var/)?tmp/(sh-(thd|np)[\w.]+|(sort|tac)\w{6}|tmp\.\w+|git-?[\w.-]+|\.git_\w+)$")
 _NAME_TESTS = frozenset({"-name", "-iname", "-path", "-ipath", "-wholename"})
 _GIT_NAMES = (
-    "HEAD ORIG_HEAD FETCH_HEAD COMMIT_EDITMSG config description index packed-refs hooks info exclude objects pack refs "
-    "heads tags remotes origin logs branches worktrees modules main master develop x.sample p.pack p.idx p.rev x.lock"
-).split()  # fmt: skip
+    "HEAD", "ORIG_HEAD", "FETCH_HEAD", "COMMIT_EDITMSG", "config", "description", "index", "packed-refs",
+    "hooks", "info", "exclude", "objects", "pack", "refs", "heads", "tags", "remotes", "origin", "logs",
+    "branches", "worktrees", "modules", "main", "master", "develop", "x.sample", "p.pack", "p.idx", "p.rev",
+    "x.lock",
+)  # fmt: skip
 _REFUSED = ("__code=", "Read-only file system", "Operation not permitted", "Resource temporarily unavailable", "bwrap:")
 
 
@@ -84,7 +86,7 @@ def passes_by(process: str, words: tuple[str, ...]) -> bool:
 
 
 def _finds_elsewhere(words: tuple[str, ...]) -> bool:
-    """Whether the tests of a `find` leave out all that may stand in `.git`, objects with names of hex digits among it."""
+    """Whether the tests of a `find` leave out all that may stand in `.git`, objects (hex digits) among it."""
     if any(".git" in w for w in words) and any(w in ("-prune", "-not", "!") for w in words):
         return True
     patterns = [

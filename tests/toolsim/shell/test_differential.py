@@ -143,15 +143,18 @@ CONTENTS = st.lists(WORDS, max_size=5).flatmap(
 )
 PLACES = st.lists(NAMES, min_size=1, max_size=3).map("/".join)
 FORMS = st.sampled_from([
-    "ls", "ls -1 sub", "ls -R sub", "ls -A sub", "find sub | sort", "find sub -type f | sort", "find sub -name '*.py' | sort",
-    "find sub -type d | wc -l", "find sub -name '*.md' -o -name 'c' | sort", "grep -rn a sub | sort", "grep -rl a sub | sort",
-    "grep -rc a sub | sort", "grep -rin B sub --include='*.py' | sort", "grep -rh . sub | sort | uniq -c", "wc -l sub/*",
-    "cat sub/*", "for f in sub/*; do echo \"$f\"; done", "head -n 1 sub/*", "tail -n 1 sub/* 2>/dev/null",
+    "ls", "ls -1 sub", "ls -R sub", "ls -A sub", "find sub | sort", "find sub -type f | sort",
+    "find sub -name '*.py' | sort", "find sub -type d | wc -l", "find sub -name '*.md' -o -name 'c' | sort",
+    "grep -rn a sub | sort", "grep -rl a sub | sort", "grep -rc a sub | sort",
+    "grep -rin B sub --include='*.py' | sort", "grep -rh . sub | sort | uniq -c", "wc -l sub/*", "cat sub/*",
+    "for f in sub/*; do echo \"$f\"; done", "head -n 1 sub/*", "tail -n 1 sub/* 2>/dev/null",
     "find sub -type f | sort | xargs -d '\\n' wc -l", "find sub -name '*.py' -exec cat {} \\; | sort", "du -a sub",
-    "cd sub && ls", "echo sub/*", "echo sub/*/*", "cp -r sub copy && find copy | sort", "mv sub moved; find moved | sort",
-    "rm -r sub; ls", "mkdir sub/new && ls sub", "echo x > sub/new.txt; cat sub/new.txt", "sed -i s/a/Z/ sub/*.py; cat sub/*.py",
-    "sort sub/*.py", "ls sub | wc -l", "[ -d sub/lib ] && echo yes || echo no", "test -f sub/c && cat sub/c",
-    "while read -r l; do echo \"<$l>\"; done < sub/a.py", "find sub -empty | sort", "find sub -size +0 -type f | sort",
+    "cd sub && ls", "echo sub/*", "echo sub/*/*", "cp -r sub copy && find copy | sort",
+    "mv sub moved; find moved | sort", "rm -r sub; ls", "mkdir sub/new && ls sub",
+    "echo x > sub/new.txt; cat sub/new.txt", "sed -i s/a/Z/ sub/*.py; cat sub/*.py", "sort sub/*.py",
+    "ls sub | wc -l", "[ -d sub/lib ] && echo yes || echo no", "test -f sub/c && cat sub/c",
+    "while read -r l; do echo \"<$l>\"; done < sub/a.py", "find sub -empty | sort",
+    "find sub -size +0 -type f | sort",
 ])  # fmt: skip
 
 
@@ -182,4 +185,6 @@ async def _compared(engine, original, commit, forms, scratch):
 
 def test_directories_and_files_of_a_tree_are_seen_without_those_of_git(reference):
     assert "src/lib" in directories_of(reference.original)
-    assert not any(name.startswith(".git/") for name in (*files_of(reference.original), *directories_of(reference.original)))
+    assert not any(
+        name.startswith(".git/") for name in (*files_of(reference.original), *directories_of(reference.original))
+    )

@@ -62,7 +62,9 @@ async def test_the_sandbox_asks_for_what_bashkit_refuses(place_of, command, argv
     place = place_of(root=ROOT)
     await place.run(command)
     assert [run.argv for run in place.runs] == [argv]
-    assert isinstance(await place_of(root=ROOT, repository=place.scratch / "work", engine="bashkit").try_run(command), Unknown)
+    assert isinstance(
+        await place_of(root=ROOT, repository=place.scratch / "work", engine="bashkit").try_run(command), Unknown
+    )
 
 
 async def test_an_asked_program_stands_in_its_pipeline(place):
@@ -200,7 +202,9 @@ async def test_the_world_given_is_not_changed(place):
 
 
 async def test_git_keeps_its_state_between_commands(sandbox_place):
-    await sandbox_place.run("git checkout -q -b topic && echo z > z && git add z && git commit -qm Second && git tag v1")
+    await sandbox_place.run(
+        "git checkout -q -b topic && echo z > z && git add z && git commit -qm Second && git tag v1"
+    )
     fork = replace(sandbox_place, world=sandbox_place.world.fork())
     await fork.run("git commit -q --allow-empty -m Third")
     text = "topic\nSecond\nFirst\nv1\n"
@@ -215,7 +219,9 @@ async def test_git_keeps_its_state_between_commands(sandbox_place):
 
 
 async def test_a_revision_that_only_the_session_has_is_asked_for(sandbox_place):
-    found = await sandbox_place.run("git show dfba5083 2>/dev/null; git checkout -q their-branch; git log --oneline | wc -l")
+    found = await sandbox_place.run(
+        "git show dfba5083 2>/dev/null; git checkout -q their-branch; git log --oneline | wc -l"
+    )
     assert [run.argv[1] for run in sandbox_place.runs] == ["show", "checkout"]
     assert found.output.stdout == "<git>\n<git>\n1\n"
 
