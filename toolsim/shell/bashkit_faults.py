@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 _LINES: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"\bxargs\b[^|]*\|\s*head\b"), "whether xargs is stopped by a closed pipe"),
     (re.compile(r"(?:^|[\s;&|(])(?:bash|sh)\s+-(?!l?c\b|[eux]+c?\b)"), "bashkit has not all options of bash"),
+    (
+        re.compile(r"\{[^{}\s]*\.\.[^{}\s]*\}(?<=\d{4}\})|\{-?\d{4,}\.\."),
+        "bashkit leaves a long range in braces as it is",
+    ),
     (re.compile(r"<<-"), "bashkit keeps the tabs before the end of a here-document"),
 )
 

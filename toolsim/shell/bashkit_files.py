@@ -184,8 +184,8 @@ class WorldFiles:
             raise FileError("not found", "not found")
         if kind == "dir" and not recursive and any(True for _ in self.listdir(path)):
             raise FileError("other", "directory not empty")
-        if kind == "dir" and recursive:
-            self.git_listed |= self._git == path
+        if self._git and paths.relative(self._git, path) is not None:
+            self.touched.add(self._git)
         self._apply(RemovePath(path))
 
     def rename(self, path: str, target: str) -> None:

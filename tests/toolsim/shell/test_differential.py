@@ -148,7 +148,7 @@ FORMS = st.sampled_from([
     "grep -rn a sub | sort", "grep -rl a sub | sort", "grep -rc a sub | sort",
     "grep -rin B sub --include='*.py' | sort", "grep -rh . sub | sort | uniq -c", "wc -l sub/*", "cat sub/*",
     "for f in sub/*; do echo \"$f\"; done", "head -n 1 sub/*", "tail -n 1 sub/* 2>/dev/null",
-    "find sub -type f | sort | xargs -d '\\n' wc -l", "find sub -name '*.py' -exec cat {} \\; | sort", "du -a sub",
+    "find sub -type f | sort | xargs -d '\\n' wc -l", "find sub -name '*.py' -exec wc -c {} \\; | sort", "du -a sub",
     "cd sub && ls", "echo sub/*", "echo sub/*/*", "cp -r sub copy && find copy | sort",
     "mv sub moved; find moved | sort", "rm -r sub; ls", "mkdir sub/new && ls sub",
     "echo x > sub/new.txt; cat sub/new.txt", "sed -i s/a/Z/ sub/*.py; cat sub/*.py", "sort sub/*.py",
