@@ -56,6 +56,7 @@ class WorldFiles:
     wide: bool = False
     _git: str = ""
     _uncertain: frozenset[str] = frozenset()
+    _told: dict[str, Status | None] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Fork the world, and find the directories that hold an unknown name."""
@@ -277,6 +278,12 @@ class WorldFiles:
     # --- inside -----------------------------------------------------------------------------------------------------
 
     def _status(self, path: str) -> Status | None:
+        """What stands at the path; kept until something changes, since a walk asks twice."""
+        if path not in self._told:
+            self._told[path] = self._look(path)
+        return self._told[path]
+
+    def _look(self, path: str) -> Status | None:
         if path in self.inputs:
             return Status("file", len(self.inputs[path]))
         if path == "/dev/null":
@@ -293,11 +300,12 @@ class WorldFiles:
             return Status("dir", 4096, 0o755, self._moment)
         if kind == "link":
             return Status("link", 0, 0o777, self._moment)
-        content = self.live.read(path)
+        path = paths.canonical(path) if path.startswith("/private/") else path
+        content = self.live.files.read(path)
         if not isinstance(content, bytes):
             self.sizeless.add(path)
         size = len(content) if isinstance(content, bytes) else 0
-        return Status("file", size, self.live.mode(path) & 0o777, self._moment)
+        return Status("file", size, self.live.files.mode(path) & 0o777, self._moment)
 
     @property
     def _moment(self) -> int:
@@ -311,9 +319,10 @@ class WorldFiles:
             return None
         if path in _SYSTEM:
             return "dir"
-        kind = self.live.kind(path)
+        path = paths.canonical(path) if path.startswith("/private/") else path
+        kind = self.live.files.kind(path)
         if kind == "file":
-            return "link" if self.live.mode(path) == _LINK else "file"
+            return "link" if self.live.files.mode(path) == _LINK else "file"
         if kind == "dir" or (kind == "unknown" and (path in self.standing or path in _STANDING)):
             return "dir"
         if kind == "unknown" and self._leads_to_program(path):
@@ -365,6 +374,7 @@ class WorldFiles:
 
     def _apply(self, mutation: Mutation) -> None:
         self.live.apply(mutation)
+        self._told.clear()
         last = self.log[-1] if self.log else None
         if isinstance(mutation, PutFile) and isinstance(last, PutFile) and last.path == mutation.path:
             self.log[-1] = mutation
