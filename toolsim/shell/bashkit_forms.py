@@ -190,11 +190,11 @@ def verdict(argv: tuple[str, ...], userland: str) -> Verdict:
     form = _FORMS.get(name)
     if form is None:
         return "exact"
-    if userland == "bsd" and (other := bashkit_bsd.differs(argv)):
-        return Unknown(f"BSD's {other} may do something else")
     reason = (form.check(argv[1:]) if form.check else None) or _options(name, form, argv[1:])
     if reason == "ask":
         return "ask"
+    if userland == "bsd" and (other := bashkit_bsd.differs(argv)):
+        return Unknown(f"BSD's {other} may do something else")
     return "exact" if reason is None else Unknown(f"bashkit is not exact in {reason}")
 
 
