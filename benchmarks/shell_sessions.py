@@ -11,8 +11,7 @@ import argparse
 from collections import Counter
 from pathlib import Path
 
-from harness.discriminator.serialise import serialise_call
-from harness.fidelity import grade
+from harness.fidelity import grade_results
 from harness.ledger import ToolStep, read_steps
 from harness.store import Store
 
@@ -52,7 +51,7 @@ def report(store: Store, run: str, *, reasons: bool, different: bool) -> None:
                 grades["unanswered"] += 1
                 why[(step.failure or ("", ""))[1]] += 1
                 continue
-            found = grade(step.recorded.content, step.answer.content, serialise_call(step.call))
+            found = grade_results(step.recorded, step.answer, step.call, row.agent)
             grades["right" if found.right else "wrong"] += 1
             if not found.right and row.pool == "tune":
                 texts = (step.recorded.content[:300], step.answer.content[:300])
