@@ -1,4 +1,7 @@
-"""Latency of the shell engine: `python benchmarks/shell.py [--files N] [--rounds N]`; prints one JSON line each."""
+"""Latency of the shell engines: `python benchmarks/shell.py [--engine E] [--files N] [--rounds N]`.
+
+Prints one JSON line for each engine and command; what an engine refuses is said instead of a time.
+"""
 
 from __future__ import annotations
 
@@ -13,9 +16,8 @@ from pathlib import Path
 
 from repos.snapshot import open_snapshot
 from toolsim.scaffolds.base import ScaffoldProfile
-from toolsim.shell.base import ProgramResult, ProgramRun, ShellCommand, ShellRun
-from toolsim.shell.sandbox import SandboxShell, available
-from toolsim.shell.source import RepositorySource
+from toolsim.shell.base import ProgramResult, ProgramRun, Shell, ShellCommand, ShellRun
+from toolsim.shell.choice import Engine, choose, open_shell
 from toolsim.trajectory import Session
 from toolsim.world import World
 
@@ -30,6 +32,8 @@ COMMANDS = (
     "find . -name 'f7*.py' | wc -l",
     "grep -rn needle --include='*.py' .",
     "echo x >> d1/f1.py && git diff --stat",
+    "echo x >> d1/f1.py && tail -1 d1/f1.py",
+    "for f in d1/f1*.py; do wc -l < $f; done | sort | uniq -c",
 )
 
 
@@ -52,25 +56,27 @@ async def answer(run: ProgramRun, world: World) -> ProgramResult:
     return ProgramResult("1 passed\n", "", 0, 1.0) if run.argv and world.root else ProgramResult("", "", 1)
 
 
-async def measure(scratch: Path, commit: str, rounds: int) -> None:
+async def measure(engine: Engine, scratch: Path, commit: str, rounds: int) -> None:
     """Print the median and the spread of each command in the repository below `scratch`."""
     snapshot = open_snapshot(scratch / "repository/.git", commit)
     profile = ScaffoldProfile("claude-code", cwd=ROOT)
     session = Session("bench", "claude-code", "bench", "bench", cwd=ROOT)
     world = World.start(session, profile, snapshot, ROOT, as_of=time.time())
     world.now = time.time()
-    shell = SandboxShell(scratch / "cache", RepositorySource(scratch / "cache", "main"))
+    shell = open_shell(engine, scratch / "cache", "main", None)
+    assert shell is not None
     try:
         began = time.perf_counter()
         await shell.run(ShellCommand("true", ROOT), world, answer)
-        print(json.dumps({"what": "first command, caches made", "ms": round((time.perf_counter() - began) * 1000)}))
+        first = round((time.perf_counter() - began) * 1000)
+        print(json.dumps({"engine": engine, "what": "first command, caches made", "ms": first}))
         for command in COMMANDS:
             print(json.dumps(await timed(shell, world, command, rounds)))
     finally:
         await shell.close()
 
 
-async def timed(shell: SandboxShell, world: World, command: str, rounds: int) -> dict[str, object]:
+async def timed(shell: Shell, world: World, command: str, rounds: int) -> dict[str, object]:
     """Run one command several times, each in the same world."""
     spans = []
     for _ in range(rounds):
@@ -78,23 +84,24 @@ async def timed(shell: SandboxShell, world: World, command: str, rounds: int) ->
         found = await shell.run(ShellCommand(command, ROOT), world, answer)
         spans.append((time.perf_counter() - began) * 1000)
         if not isinstance(found, ShellRun):
-            raise SystemExit(f"{command}: {found.reason}")
+            return {"engine": shell.name, "what": command, "refused": found.reason}
     spans.sort()
-    return {"what": command, "p50_ms": round(statistics.median(spans), 1), "min_ms": round(spans[0], 1),
-            "max_ms": round(spans[-1], 1)}  # fmt: skip
+    shown = {"p50_ms": statistics.median(spans), "min_ms": spans[0], "max_ms": spans[-1]}
+    return {"engine": shell.name, "what": command, **{name: round(value, 1) for name, value in shown.items()}}
 
 
 def main() -> None:
     """Parse and measure."""
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--engine", choices=("sandbox", "bashkit"), action="append")
     parser.add_argument("--files", type=int, default=10_000)
     parser.add_argument("--rounds", type=int, default=15)
     options = parser.parse_args()
-    if reason := available():
-        raise SystemExit(reason)
+    engines = [choose(name).engine for name in options.engine or ("sandbox", "bashkit")]
     with tempfile.TemporaryDirectory(prefix="bench-") as scratch:
         commit = make_repository(Path(scratch) / "repository", options.files)
-        asyncio.run(measure(Path(scratch), commit, options.rounds))
+        for engine in engines:
+            asyncio.run(measure(engine, Path(scratch), commit, options.rounds))
 
 
 if __name__ == "__main__":

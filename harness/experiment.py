@@ -30,8 +30,7 @@ from toolsim.modeltypes import Budget, Model
 from toolsim.prompting import prompt_hashes
 from toolsim.seeds import derive_seed
 from toolsim.shell.base import Shell
-from toolsim.shell.sandbox import SandboxShell
-from toolsim.shell.source import RepositorySource
+from toolsim.shell.choice import Engine, open_shell
 from toolsim.simulator import SimulatorSettings, ToolSimulator
 from toolsim.trajectory import JsonObject, content_hash, turns
 
@@ -57,6 +56,7 @@ class Parts:
     simulator: Model | None
     shell_cache: Path | None
     connectors: tuple[Connector, ...] = ()
+    engine: Engine = "sandbox"
 
 
 def plan(store: Store, config: RunConfig, criteria: Criteria, inputs: JsonObject) -> Plan:
@@ -199,8 +199,7 @@ def _shell(parts: Parts, scene: Scene) -> Shell | None:
     if parts.shell_cache is None:
         return None
     repository = scene.prefix.session.repository
-    source = RepositorySource(parts.shell_cache, repository.branch, repository.url)
-    return SandboxShell(parts.shell_cache, source)
+    return open_shell(parts.engine, parts.shell_cache, repository.branch, repository.url)
 
 
 def _plain(criteria: Criteria) -> JsonObject:

@@ -22,7 +22,7 @@ from toolsim.connectors import Connector
 from toolsim.connectors.package_metadata import public_index
 from toolsim.model import open_model
 from toolsim.modeltypes import Budget, Model
-from toolsim.shell.sandbox import available
+from toolsim.shell.choice import choose
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,22 +80,26 @@ async def resample(  # noqa: PLR0913  a run's inputs and the ways to tell of it,
     Raises:
         HarnessError, ToolsimError: the run cannot start (no weights, no store).
     """
-    plan = experiment.plan(store, config, criteria, {"calls": _database_hash(calls), "pools": "frozen"})
+    shell = choose(config.shell)
+    config = config.model_copy(update={"shell": shell.engine})
+    inputs = {"calls": _database_hash(calls), "pools": "frozen", "shell": str(shell)}
+    plan = experiment.plan(store, config, criteria, inputs)
     planned(plan)
     async with AsyncExitStack() as stack:
         candidate, simulator = experiment.open_models(config, budget)
         for model in {id(m): m for m in (candidate, simulator) if m is not None}.values():
             stack.push_async_callback(model.close)
-        no_shell = available()
-        shell_cache = cache_root() / "shell" if no_shell is None else None
+        cache = cache_root() / "shell"
         database = _open_calls(calls, config)
         if database is not None:
             stack.enter_context(database)
         index = public_index() if "connectors" in config.affordances else None
         connectors: tuple[Connector, ...] = () if index is None else (index,)
-        parts = experiment.Parts(store, database, store.repositories(), candidate, simulator, shell_cache, connectors)
+        parts = experiment.Parts(
+            store, database, store.repositories(), candidate, simulator, cache, connectors, shell.engine
+        )
         outcome = await experiment.play(plan, config, parts, concurrency=concurrency, notice=notice)
-    return summarise(store, plan, config, outcome, no_shell or "sandbox", budget)
+    return summarise(store, plan, config, outcome, str(shell), budget)
 
 
 def summarise(

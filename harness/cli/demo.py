@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.cli.options import say
+from harness.cli.options import say, shell_option
 from harness.cli.roles import print_realism
 
 if TYPE_CHECKING:
@@ -32,8 +32,9 @@ if TYPE_CHECKING:
     show_default=True,
     help="Time for model calls; what does not fit is left open and said.",
 )
+@shell_option
 @click.option("--keep", is_flag=True, help="Go on with what the folder holds instead of starting anew.")
-def command(model: str, folder: Path, minutes: float, keep: bool) -> None:
+def command(model: str, folder: Path, minutes: float, shell: str | None, keep: bool) -> None:
     """The main job on the shipped fixtures, with an embedded model.
 
     Imports recorded sessions and their repository, answers recorded calls in the simulated world (how real is it?),
@@ -56,11 +57,11 @@ def command(model: str, folder: Path, minutes: float, keep: bool) -> None:
             imported = import_paths(store, calls, [sessions])
         store.add_repository(inspect_repository(repository, url=None))
         say(f"1/5 imported {imported.added} sessions, {imported.calls} calls, {len(imported.skipped)} skips")
-        _play(store, folder, model, minutes)
+        _play(store, folder, model, minutes, shell)
     say(f"done in {(time.monotonic() - started) / 60:.1f} minutes")
 
 
-def _play(store: Store, folder: Path, model: str, minutes: float) -> None:
+def _play(store: Store, folder: Path, model: str, minutes: float, shell: str | None) -> None:
     from harness.cli.discriminate import judge
     from harness.cli.report import write_report
     from harness.cli.resample import play, print_resampled
@@ -71,9 +72,11 @@ def _play(store: Store, folder: Path, model: str, minutes: float) -> None:
 
     calls = folder / "calls.db"
     seconds = 60 * minutes
-    small = {"simulator": model, "evidence_tokens": 500, "history_tokens": 300}
+    small = {"simulator": model, "shell": shell, "evidence_tokens": 500, "history_tokens": 300}
     say("2/5 recorded actions in the simulated world, without a model: what code answers exactly")
-    exact = play(store, calls, resolve({"candidate": "recorded", "simulator": "none"}), Criteria(), Budget(), 2)
+    exact = play(
+        store, calls, resolve({"candidate": "recorded", "simulator": "none", "shell": shell}), Criteria(), Budget(), 2
+    )
     say("3/5 the same with the model, on some of the sessions")
     config = resolve({"candidate": "recorded", **small})
     criteria = Criteria(agents=("claude-code", "codex"), sample=4, stratify=("agent",), with_calls=True)

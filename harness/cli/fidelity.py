@@ -20,6 +20,7 @@ from harness.cli.options import (
     print_json,
     print_table,
     say,
+    shell_option,
     store_option,
 )
 from harness.cli.resample import share, watch
@@ -56,6 +57,7 @@ _TITLES = {"teacher": "teacher-forced (each call in the world as the record left
 @click.option("--simulator", default=None, help="NAME[@BASE_URL], local, local-small or none.  [default: none]")
 @click.option("--rungs", default=None, help="Comma separated.  [default: computed,connector,simulated]")
 @click.option("--affordances", default=None, help="Comma separated, or none.  [default: repo,calls,connectors]")
+@shell_option
 @click.option("--with-repository", is_flag=True, help="Figures over sessions whose repository is at hand, beside all.")
 @click.option(
     "--max-drift",

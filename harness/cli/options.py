@@ -33,6 +33,10 @@ calls_option = click.option(
     "--calls", "calls_path", type=click.Path(path_type=Path, dir_okay=False), default=None,
     help="The database of recorded pairs.  [default: calls.db beside the store]",
 )  # fmt: skip
+shell_option = click.option(
+    "--shell", type=click.Choice(["auto", "sandbox", "bashkit", "none"]), default=None,
+    help="What runs shell commands.  [default: auto: the sandbox where it can run, else bashkit, else nothing]",
+)  # fmt: skip
 json_option = click.option("--json", "as_json", is_flag=True, help="Machine-readable output on stdout.")
 budget_options = _stack(
     [

@@ -12,7 +12,7 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from harness.cli.options import F, _stack, moment
+from harness.cli.options import F, _stack, moment, shell_option
 
 if TYPE_CHECKING:
     from harness.config import RunConfig
@@ -56,6 +56,7 @@ run_options = _stack([
         help="With --candidate recorded: let simulated results stand, or take the record in after each.",
     ),
     click.option("--lookup", is_flag=True, default=None, help="The simulator looks its evidence up itself."),
+    shell_option,
     click.option(
         "--approval", type=click.Choice(["recorded", "always", "never", "model"]), default=None,
         help="Who stands for the human inside a turn.",

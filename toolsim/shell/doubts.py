@@ -5,14 +5,21 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from fnmatch import fnmatch
 
 from toolsim import paths
 from toolsim.actions import Unknown
 from toolsim.shellparse import CommandLine
 
 _TEMPORARY = re.compile(r"^/(var/)?tmp/(sh-(thd|np)[\w.]+|(sort|tac)\w{6}|tmp\.\w+|git-?[\w.-]+|\.git_\w+)$")
-_NAME_TESTS = frozenset({"-name", "-iname", "-path", "-ipath", "-wholename", "-regex", "-maxdepth", "-prune"})
-_REFUSED = ("Read-only file system", "Operation not permitted", "Resource temporarily unavailable", "bwrap:")
+_NAME_TESTS = frozenset({"-name", "-iname", "-path", "-ipath", "-wholename"})
+_GIT_NAMES = (
+    "HEAD", "ORIG_HEAD", "FETCH_HEAD", "COMMIT_EDITMSG", "config", "description", "index", "packed-refs",
+    "hooks", "info", "exclude", "objects", "pack", "refs", "heads", "tags", "remotes", "origin", "logs",
+    "branches", "worktrees", "modules", "main", "master", "develop", "x.sample", "p.pack", "p.idx", "p.rev",
+    "x.lock",
+)  # fmt: skip
+_REFUSED = ("__code=", "Read-only file system", "Operation not permitted", "Resource temporarily unavailable", "bwrap:")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,15 +74,29 @@ def _git_lister(processes: frozenset[str], parsed: CommandLine) -> str | None:
     """A program that walks through `.git` and may find something there: names alone are looked for by their ending."""
     for process in sorted(processes - {"git", "ls"}):
         runs = [i for i in parsed.invocations if process in (i.name, *i.arguments)]
-        if not runs or not all(_passes_by(process, (i.name, *i.arguments)) for i in runs):
+        if not runs or not all(passes_by(process, (i.name, *i.arguments)) for i in runs):
             return process
     return None
 
 
-def _passes_by(process: str, words: tuple[str, ...]) -> bool:
+def passes_by(process: str, words: tuple[str, ...]) -> bool:
     if process == "grep":
         return any(w.startswith("--include") for w in words)
-    return process == "find" and any(w in _NAME_TESTS for w in words)
+    return process == "find" and _finds_elsewhere(words)
+
+
+def _finds_elsewhere(words: tuple[str, ...]) -> bool:
+    """Whether the tests of a `find` leave out all that may stand in `.git`, objects (hex digits) among it."""
+    if any(".git" in w for w in words) and any(w in ("-prune", "-not", "!") for w in words):
+        return True
+    patterns = [
+        pattern.lower().lstrip("./")
+        for before, test, pattern in zip(("", *words), words, words[1:], strict=False)
+        if test in _NAME_TESTS and before not in ("-not", "!")
+    ]
+    literal = [max(re.split(r"[*?\[\]]", pattern), key=len) for pattern in patterns]
+    telling = all(len(text) > 2 and re.search(r"[^0-9a-f]", text) for text in literal)
+    return bool(patterns) and telling and not any(fnmatch(n.lower(), p) for n in _GIT_NAMES for p in patterns)
 
 
 def _targets(parsed: CommandLine, cwd: str, operators: Iterable[str]) -> set[str]:

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from toolsim.shell.source import Source
     from toolsim.world import World
 
-_OWN_VARIABLE = re.compile(r"PATH|BASH_ENV|GIT_\w*|__\w*|PWD|OLDPWD|SHLVL|_|LC_ALL|TZ|BASH_\w*")
+OWN_VARIABLE = re.compile(r"PATH|BASH_ENV|GIT_\w*|__\w*|PWD|OLDPWD|SHLVL|_|LC_ALL|TZ|BASH_\w*")
 _EXPORTED = re.compile(r'^declare -\w*x\w* (\w+)(?:="((?:[^"\\]|\\.)*)")?$', re.M)
 _BIN = ("/usr/bin/", "/usr/local/bin/", "/bin/", "/usr/sbin/", "/sbin/")
 _WALKERS = frozenset({"git", "find", "diff", "cp", "ls", "tar", "rsync", "du", "rg", "bash", "sh"})
@@ -237,7 +237,7 @@ class CommandRun:
         name = request.argv[0]
         if name.startswith(_BIN) and name not in s.parsed.words:
             name = name.rpartition("/")[2]
-        env = {k: v for k, v in request.env.items() if not _OWN_VARIABLE.fullmatch(k)}
+        env = {k: v for k, v in request.env.items() if not OWN_VARIABLE.fullmatch(k)}
         run = ProgramRun(
             (name, *request.argv[1:]), request.cwd, request.stdin, env, s.command.command, self._is.ordinal
         )
@@ -302,7 +302,7 @@ class CommandRun:
         cwd, env = self._spool.read("state.cwd"), self._spool.read("state.env")
         place = None if cwd is None else cwd.decode("utf-8", "surrogateescape").removesuffix("\n")
         found = _EXPORTED.findall((env or b"").decode("utf-8", "surrogateescape"))
-        return place, {k: re.sub(r"\\(.)", r"\1", v) for k, v in found if not _OWN_VARIABLE.fullmatch(k)}
+        return place, {k: re.sub(r"\\(.)", r"\1", v) for k, v in found if not OWN_VARIABLE.fullmatch(k)}
 
     def _text(self, stream: str | None = None) -> str:
         return b"".join(d for s, d in self._is.pieces if stream in (None, s)).decode("utf-8", "surrogateescape")
@@ -337,7 +337,7 @@ class CommandRun:
         before = self._layout.plan.env
         if place is not None:
             found += [SetEnv(k, v) for k, v in env.items() if before.get(k) != v]
-            found += [SetEnv(k, None) for k in before if k not in env and not _OWN_VARIABLE.fullmatch(k)]
+            found += [SetEnv(k, None) for k in before if k not in env and not OWN_VARIABLE.fullmatch(k)]
         if self._clock.spent > 0:
             found.append(Advance(self._clock.spent))
         return found

@@ -328,12 +328,26 @@ def test_a_file_of_the_world_is_printed_as_it_is(store, run):
 RECORDED = ("--candidate", "recorded", "--simulator", "none")
 
 
+def test_the_engine_of_the_shell_is_chosen_by_name_and_kept_with_the_run(run, store):
+    result = run("resample", *RECORDED, "--shell", "none", "--with-calls", "--json").json
+    assert result["shell"] == "none; not sandbox: --shell none; not bashkit: --shell none"
+    other = run("resample", *RECORDED, "--shell", "bashkit", "--with-calls", "--json").json
+    assert other["shell"] == "bashkit; not sandbox: --shell bashkit"
+    assert other["run"] != result["run"]
+    with Store(store) as opened:
+        manifest = opened.run(other["run"])["manifest"]
+    assert (manifest["config"]["shell"], manifest["inputs"]["shell"]) == ("bashkit", other["shell"])
+    refused = run("resample", *RECORDED, "--shell", "sandbox")
+    assert refused.code == 1
+    assert "the shell engine sandbox cannot be used: the sandbox needs bwrap" in refused.err
+
+
 def test_recorded_actions_are_answered_judged_and_shown(run, store):
     done = run("resample", *RECORDED, "--with-calls", "--json")
     result = done.json
     assert result["ends"] == {"completed": 3}
     assert result["model_calls"] == 0
-    assert result["shell"] == "the sandbox needs bwrap (Debian: bubblewrap)"
+    assert result["shell"] == "bashkit; not sandbox: the sandbox needs bwrap (Debian: bubblewrap)"
     assert set(result["rungs"]) == {"computed", "unanswered"}
     assert result["grades"]["computed"] == {"equal": result["rungs"]["computed"]}
     assert "3 rollouts, 0 sessions left out" in done.err

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import subprocess
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,34 +11,17 @@ import pytest
 
 from toolsim.actions import Unknown
 from toolsim.scaffolds.base import ScaffoldProfile
-from toolsim.shell import gitdir
-from toolsim.shell.base import ProgramResult, ProgramRun, ShellCommand, ShellRun
+from toolsim.shell import bashkit, gitdir
+from toolsim.shell.base import ProgramResult, ProgramRun, Shell, ShellCommand, ShellRun
+from toolsim.shell.bashkit import BashkitShell
+from toolsim.shell.differential import ENVIRONMENT as ENV
+from toolsim.shell.differential import FILES as TREE
+from toolsim.shell.differential import NOW, make_repository
 from toolsim.shell.sandbox import SandboxShell, available
 from toolsim.trajectory import Session
 from toolsim.world import World
 
-TREE = {
-    "README.md": "# Title\n\nSome text with words.\nTabs\there.\n",
-    "src/app.py": "import os\n\n\ndef main(argv):\n    # TODO: parse\n    return len(argv)\n\n\n"
-    "class Thing:\n    pass\n",
-    "src/lib/util.py": "def add(a, b):\n    return a + b\n",
-    "src/lib/empty.py": "",
-    "data/numbers.txt": "10\n9\n2\n33\n2\n-1\n",
-    "data/table.csv": "name,age,city\nann,31,Rome\nbob,7,Oslo\ncy,31,Lima\n",
-    "data/no newline.txt": "last line without end",
-    "docs/a/b/c/deep.md": "deep\nünïcode line\n",
-    ".gitignore": "node_modules/\n*.log\n",
-    ".hidden": "dot\n",
-    "run.sh": "#!/bin/sh\necho running \"$1\"\ncat data/numbers.txt | wc -l\n",
-}  # fmt: skip
-NOW = 1700000000.0
 _GIT = ("git", "-c", "user.name=Ann", "-c", "user.email=ann@example.org", "-c", "commit.gpgSign=false")
-ENV = {
-    "PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", "TZ": "UTC", "GIT_CONFIG_GLOBAL": "/dev/null",
-    "GIT_CONFIG_NOSYSTEM": "1", "GIT_AUTHOR_DATE": "@1700000000 +0000", "GIT_COMMITTER_DATE": "@1700000000 +0000",
-    "GIT_PAGER": "cat", "GIT_AUTHOR_NAME": "Ann", "GIT_AUTHOR_EMAIL": "ann@example.org", "GIT_COMMITTER_NAME": "Ann",
-    "GIT_COMMITTER_EMAIL": "ann@example.org",
-}  # fmt: skip
 
 
 def run_for_real(command: str, cwd: Path, shell: str = "bash", **env: str) -> subprocess.CompletedProcess[str]:
@@ -47,17 +29,6 @@ def run_for_real(command: str, cwd: Path, shell: str = "bash", **env: str) -> su
         [shell, "-c", command], cwd=cwd, env={**ENV, **env}, capture_output=True, text=True,
         errors="surrogateescape", stdin=subprocess.DEVNULL, check=False, timeout=30,
     )  # fmt: skip
-
-
-def repository_at(directory: Path, files: Mapping[str, str] = TREE) -> None:
-    for name, text in files.items():
-        path = directory / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
-        if text.startswith("#!"):
-            path.chmod(0o755)
-    for words in (["init", "-q", "-b", "main"], ["add", "-A"], ["commit", "-q", "-m", "First"]):
-        subprocess.run([*_GIT, *words], cwd=directory, env=ENV, check=True)
 
 
 @dataclass
@@ -83,10 +54,10 @@ class CopySource:
 
 @dataclass
 class Place:
-    """A world with its sandbox. `answers` maps a program's name to its result; `runs` collects what was asked."""
+    """A world with its shell engine. `answers` maps a program's name to its result; `runs` collects what was asked."""
 
     world: World
-    shell: SandboxShell
+    shell: Shell
     scratch: Path
     answers: dict[str, ProgramResult | Exception] = field(default_factory=dict)
     runs: list[ProgramRun] = field(default_factory=list)
@@ -125,9 +96,9 @@ def real():
 
 
 @pytest.fixture(scope="session")
-def make_repository():
+def repository_at():
     """Makes a repository with one commit in a directory."""
-    return repository_at
+    return make_repository
 
 
 @pytest.fixture(scope="session")
@@ -138,15 +109,25 @@ def toolbox_cache(tmp_path_factory):
     return tmp_path_factory.mktemp("toolbox")
 
 
+@pytest.fixture(params=["sandbox", "bashkit"])
+def engine(request):
+    """The shell engines: a test that uses it (or `place`) runs with each."""
+    reason = bashkit.available() if request.param == "bashkit" else available()
+    if reason is not None:
+        pytest.skip(reason)
+    return request.param
+
+
 @pytest.fixture
-def place_of(toolbox_cache, tmp_path, snapshot_of):
+def place_of(request, tmp_path, snapshot_of):
+    """Makes a place; of the sandbox unless an engine is named."""
     made = []
 
-    def make(files=TREE, *, userland="gnu", shell="bash", root=None, now=NOW, repository=None):
+    def make(files=TREE, *, userland="gnu", shell="bash", root=None, now=NOW, repository=None, engine="sandbox"):
         if repository is None:
             repository = tmp_path / "work"
             repository.mkdir()
-            repository_at(repository, files)
+            make_repository(repository, files)
         listed = subprocess.run(
             ["git", "ls-files", "-s", "-z"], cwd=repository, capture_output=True, text=True, check=True
         )
@@ -160,7 +141,11 @@ def place_of(toolbox_cache, tmp_path, snapshot_of):
         profile = ScaffoldProfile("claude-code", userland=userland, shell=shell, cwd=place)
         world = World.start(Session("s", "claude-code", "f", "l", cwd=place), profile, snapshot, place)
         world.now = now
-        made.append(SandboxShell(toolbox_cache, CopySource(repository, repository.parent / "cache")))
+        if engine == "bashkit":
+            made.append(BashkitShell())
+        else:
+            toolbox = request.getfixturevalue("toolbox_cache")
+            made.append(SandboxShell(toolbox, CopySource(repository, repository.parent / "cache")))
         return Place(world, made[-1], tmp_path)
 
     yield make
@@ -169,5 +154,12 @@ def place_of(toolbox_cache, tmp_path, snapshot_of):
 
 
 @pytest.fixture
-def place(place_of):
+def place(place_of, engine):
+    """The small repository in a world of its own, with each engine."""
+    return place_of(engine=engine)
+
+
+@pytest.fixture
+def sandbox_place(place_of):
+    """The same with the sandbox alone."""
     return place_of()

@@ -23,10 +23,10 @@ READS = [
 
 
 @pytest.fixture
-def cloned(tmp_path, make_repository, place_of):
+def cloned(tmp_path, repository_at, place_of):
     directory = tmp_path / "project"
     directory.mkdir()
-    make_repository(directory)
+    repository_at(directory)
     (directory / "README.md").write_text("# Title\n\nChanged.\n")
     script = "git -c user.name=Bo -c user.email=bo@example.org commit -qam Second && git rev-parse HEAD"
     env = {"PATH": "/usr/bin:/bin", "GIT_COMMITTER_DATE": "@1700000100 +0000", "GIT_AUTHOR_DATE": "@1700000100 +0000"}

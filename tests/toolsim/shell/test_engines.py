@@ -1,4 +1,4 @@
-"""Programs that are asked for, the clock, unknown paths, and what a command leaves, in the sandbox."""
+"""Programs that are asked for, the clock, unknown paths, and what a command leaves: the same in each shell engine."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ ROOT = "/Users/ann/work"
 
 
 @pytest.fixture
-def mac_place(place_of):
-    return place_of(root=ROOT)
+def mac_place(place_of, engine):
+    return place_of(root=ROOT, engine=engine)
 
 
 @pytest.mark.parametrize(("command", "argv"), [
@@ -31,7 +31,6 @@ def mac_place(place_of):
     ("PATH=$PATH:~/go/bin; x1tool a", ("x1tool", "a")),
     ("p=python; $p -m pytest", ("python", "-m", "pytest")),
     ("echo a | xargs node", ("node", "a")),
-    ("env -i A=1 cargo build", ("cargo", "build")),
     ("find src -name app.py -exec ruff check {} \\;", ("ruff", "check", "src/app.py")),
     ("bash -c 'go test ./...'", ("go", "test", "./...")),
     ("sh -c 'exec make all'", ("make", "all")),
@@ -45,7 +44,6 @@ def mac_place(place_of):
     ("command -v node", ("command", "-v", "node")),
     ("type node", ("type", "node")),
     ("ls -la", ("ls", "-la")),
-    ("git push origin main", ("git", "push", "origin", "main")),
     ("env", ("env",)),
     ("perl -e 1", ("perl", "-e", "1")),
     ("curl -s http://localhost", ("curl", "-s", "http://localhost")),
@@ -55,6 +53,18 @@ async def test_a_program_is_asked_for_however_it_is_reached(mac_place, command, 
     assert [run.argv for run in mac_place.runs] == [argv]
     assert f"<{argv[0]}>\n" in found.output.stdout
     assert found.programs[0][0].line == command
+
+
+@pytest.mark.parametrize(("command", "argv"), [
+    ("env -i A=1 cargo build", ("cargo", "build")), ("git push origin main", ("git", "push", "origin", "main")),
+])  # fmt: skip
+async def test_the_sandbox_asks_for_what_bashkit_refuses(place_of, command, argv):
+    place = place_of(root=ROOT)
+    await place.run(command)
+    assert [run.argv for run in place.runs] == [argv]
+    assert isinstance(
+        await place_of(root=ROOT, repository=place.scratch / "work", engine="bashkit").try_run(command), Unknown
+    )
 
 
 async def test_an_asked_program_stands_in_its_pipeline(place):
@@ -68,9 +78,9 @@ async def test_an_asked_program_stands_in_its_pipeline(place):
     assert found.output.duration == pytest.approx(3.0)
 
 
-async def test_stages_run_at_the_same_time_get_their_own_input(place):
-    await place.run("(echo a | foo) & (echo b | bar) & wait")
-    assert {run.argv[0]: run.stdin for run in place.runs} == {"foo": "a\n", "bar": "b\n"}
+async def test_stages_run_at_the_same_time_get_their_own_input(sandbox_place):
+    await sandbox_place.run("(echo a | foo) & (echo b | bar) & wait")
+    assert {run.argv[0]: run.stdin for run in sandbox_place.runs} == {"foo": "a\n", "bar": "b\n"}
 
 
 async def test_a_program_inside_a_reading_loop_leaves_the_loops_input_alone(place):
@@ -191,24 +201,28 @@ async def test_the_world_given_is_not_changed(place):
     assert await replace(place, world=world).text("head -1 README.md; ls src") == "# Title\napp.py\nlib\n"
 
 
-async def test_git_keeps_its_state_between_commands(place):
-    await place.run("git checkout -q -b topic && echo z > z && git add z && git commit -qm Second && git tag v1")
-    fork = replace(place, world=place.world.fork())
+async def test_git_keeps_its_state_between_commands(sandbox_place):
+    await sandbox_place.run(
+        "git checkout -q -b topic && echo z > z && git add z && git commit -qm Second && git tag v1"
+    )
+    fork = replace(sandbox_place, world=sandbox_place.world.fork())
     await fork.run("git commit -q --allow-empty -m Third")
     text = "topic\nSecond\nFirst\nv1\n"
-    assert await place.text("git branch --show-current; git log --format=%s; git tag; git status -s") == text
+    assert await sandbox_place.text("git branch --show-current; git log --format=%s; git tag; git status -s") == text
     assert await fork.text("git log --format=%s | head -1") == "Third\n"
-    first, second = (await place.text("git rev-parse HEAD~1 HEAD")).split()
+    first, second = (await sandbox_place.text("git rev-parse HEAD~1 HEAD")).split()
     assert (
-        await place.text(f"git show --stat --format=%s {second[:8]}")
+        await sandbox_place.text(f"git show --stat --format=%s {second[:8]}")
         == "Second\n\n z | 1 +\n 1 file changed, 1 insertion(+)\n"
     )
     assert first != second
 
 
-async def test_a_revision_that_only_the_session_has_is_asked_for(place):
-    found = await place.run("git show dfba5083 2>/dev/null; git checkout -q their-branch; git log --oneline | wc -l")
-    assert [run.argv[1] for run in place.runs] == ["show", "checkout"]
+async def test_a_revision_that_only_the_session_has_is_asked_for(sandbox_place):
+    found = await sandbox_place.run(
+        "git show dfba5083 2>/dev/null; git checkout -q their-branch; git log --oneline | wc -l"
+    )
+    assert [run.argv[1] for run in sandbox_place.runs] == ["show", "checkout"]
     assert found.output.stdout == "<git>\n<git>\n1\n"
 
 
@@ -218,9 +232,9 @@ async def test_short_object_names_have_the_sessions_length(place_of):
     assert len((await place.text("git log -1 --format=%h")).strip()) == 9
 
 
-async def test_the_users_own_branches_and_the_network_are_asked_for(place):
-    await place.run("git branch; git fetch; git branch -a")
-    assert [run.argv[1:] for run in place.runs] == [("branch",), ("fetch",), ("branch", "-a")]
+async def test_the_users_own_branches_and_the_network_are_asked_for(sandbox_place):
+    await sandbox_place.run("git branch; git fetch; git branch -a")
+    assert [run.argv[1:] for run in sandbox_place.runs] == [("branch",), ("fetch",), ("branch", "-a")]
 
 
 @pytest.mark.parametrize(("command", "expected"), [
@@ -266,10 +280,10 @@ async def test_powershell_and_windows_are_not_answered(place_of):
     ("yes", Limits(output=1 << 20), "printed more than"),
     ("for i in {1..60}; do (read x < <(:); while :; do :; done) & done; wait", Limits(processes=30), "processes"),
 ])  # fmt: skip
-async def test_limits_are_errors_of_the_engine(place, command, limits, message):
-    place.shell.limits = limits
+async def test_limits_are_errors_of_the_engine(sandbox_place, command, limits, message):
+    sandbox_place.shell.limits = limits
     with pytest.raises(ShellError, match=message):
-        await place.try_run(command)
+        await sandbox_place.try_run(command)
 
 
 async def test_many_commands_run_at_once(place):
