@@ -3,8 +3,7 @@
 The simulator is a scripted model that draws each program's result from what was recorded of the same command in any run
 of the same task (fixtures/sessions has three runs a task), so it is right about as often as a good model, and otherwise
 wrong in realistic ways. Reruns with fresh seeds are unchanged simulators: each regression among them is a false alarm.
-Two regressions are planted: a sentence of explanation after every result, and reads that show a file as it was before
-the session's edits.
+Two regressions are planted: a sentence of explanation after every result, and results that lose their last lines.
 """
 
 from __future__ import annotations
@@ -28,11 +27,13 @@ from harness.gate.measure import measure_run
 from harness.importing import import_paths
 from harness.selection import Criteria
 from harness.store import Store
+from toolsim.actions import RunShell
 from toolsim.calldb import CallDatabase
 from toolsim.modeltypes import ModelRequest
+from toolsim.scaffolds import scaffold_for
 from toolsim.scripted import Line, ScriptedModel
 from toolsim.seeds import derive_seed
-from toolsim.trajectory import call_pairs
+from toolsim.trajectory import Message, call_pairs
 
 AGENTS = ("claude-code", "codex", "mini-swe-agent", "swe-agent")
 PROSE = "\nThe command completed successfully and produced the output shown above.\n"
@@ -45,9 +46,18 @@ class Recorded:
     def __init__(self, store: Store) -> None:
         self.results: dict[str, list[str]] = defaultdict(list)
         for row in store.sessions():
-            for pair in call_pairs(store.trajectory(row.id).items):
+            trajectory = store.trajectory(row.id)
+            scaffold = scaffold_for(row.agent)
+            messages = [item for item in trajectory.items if isinstance(item, Message)]
+            profile = scaffold.fit(trajectory.session, messages)
+            for pair in call_pairs(trajectory.items):
                 if pair.result is not None:
-                    self.results[self.text(pair.call.arguments, pair.call.raw)].append(pair.result.content)
+                    action = scaffold.action(pair.call, profile, trajectory.session.cwd or "/", {})
+                    raw = (
+                        scaffold.raw(pair.call, action, pair.result, profile) if isinstance(action, RunShell) else None
+                    )
+                    text = pair.result.content if raw is None else raw
+                    self.results[self.text(pair.call.arguments, pair.call.raw)].append(text)
         self.names = sorted(self.results, key=len, reverse=True)
 
     @staticmethod
@@ -78,13 +88,17 @@ def scripted(recorded: Recorded, seed: int, fault: Fault) -> ScriptedModel:
 
 
 def _filled(schema: dict[str, Any], text: str) -> dict[str, Any]:
-    """The reply of a form: the text where it has one, the plainest value elsewhere."""
+    """The reply of a form: the text where it has one (as one part of a list of parts), the plainest value elsewhere."""
+    parts = [{"text": text, "source": None, "first": None, "last": None}]
     plain = {
-        "stdout": text, "text": text, "stderr": "", "exit_code": 0, "duration": 0.1, "is_error": False, "running": False,
-        "success": True, "problem": "none", "kind": "file", "total_lines": text.count("\n") + 1, "found": True,
-        "paths": text.split("\n"), "matches": [], "files_changed": [],
+        "stdout": parts, "text": parts, "stderr": "", "exit_code": 0, "duration": 0.1, "is_error": False,
+        "running": False, "success": True, "problem": "none", "kind": "file",
+        "total_lines": text.count("\n") + 1, "found": True, "paths": text.split("\n"), "matches": [],
+        "files_changed": [],
     }  # fmt: skip
-    return {name: plain[name] for name in schema["properties"]}
+    whole = {"stdout": text, "text": text}
+    wanted = schema["properties"]
+    return {n: whole[n] if n in whole and wanted[n]["type"] == "string" else plain[n] for n in wanted}
 
 
 def explained(text: str, _: str) -> str:
@@ -92,8 +106,8 @@ def explained(text: str, _: str) -> str:
     return text + PROSE
 
 
-def stale(text: str, command: str) -> str:
-    """Results that look at files lose their last lines, as if an edit had not been."""
+def shortened(text: str, _: str) -> str:
+    """Results of more than four lines lose their last two."""
     lines = text.split("\n")
     return "\n".join(lines[: max(1, len(lines) - 2)]) if len(lines) > 4 else text
 
@@ -129,7 +143,7 @@ def main() -> None:
         print("| run | outcome | fidelity | realism |\n|---|---|---|---|", flush=True)
         outcomes: Counter[str] = Counter()
         old = once(folder, 0, same)
-        for fault in (explained, stale):
+        for fault in (explained, shortened):
             told(f"planted: {fault.__doc__.splitlines()[0]}", old, once(folder, 1, fault), options.delta)
         for number in range(options.reruns):
             outcomes[compare(old, once(folder, 1000 + number, same), options.delta).outcome] += 1
