@@ -16,6 +16,7 @@ from harness.ledger import ModelStep, Progress, Spent, ToolStep, fold
 from harness.rows import End
 from harness.scene import Scene
 from toolsim.errors import BudgetExceeded, ModelError, ShellError, SimulationFailed, ToolsimError
+from toolsim.family import Kin
 from toolsim.rebuild import Fold
 from toolsim.simulator import Answer, ToolSimulator
 from toolsim.trajectory import Message, ToolCall, effects
@@ -57,7 +58,8 @@ class Rollout:
 
     def __post_init__(self) -> None:
         self.world = self.scene.rebuilt.world.fork()
-        self._record = Fold(self.scene.prefix.session, self.scene.scaffold, self.world, refit=False)
+        kin = replace(self.scene.kin) if self.forcing == "teacher" else Kin()
+        self._record = Fold(self.scene.prefix.session, self.scene.scaffold, self.world, refit=False, kin=kin)
         items = effects(self.scene.reference.items)
         self._results = {m.result.call_id: m for m in items if m.result is not None}
 
