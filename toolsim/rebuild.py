@@ -189,10 +189,10 @@ class Fold:
         if isinstance(action, Kill) and not result.is_error:
             return (EndProcess(action.handle),)
         if isinstance(action, Delegate) and not result.is_error:
-            blur = (Blur(self.world.root + "/", "a sub-agent worked", scope="content"),)
+            fact = Fact(f"sub-agent {action.agent}", call.id)
             if self._only_looked(call, action, result):
-                blur = ()
-            return (Fact(f"sub-agent {action.agent}", call.id), *blur)
+                return (fact,)
+            return fact, Blur(self.world.root + "/", "a sub-agent worked", scope="content")
         return ()
 
     def _only_looked(self, call: ToolCall, action: Delegate, result: ToolResult) -> bool:
