@@ -355,6 +355,9 @@ class Blur:
 GIT_MOVED = "refs, index or objects of git are no longer those of the base commit"
 """The text of the fact that a recorded git command changed what only its own `.git` would show."""
 
+REWRITTEN = "another program takes the commands of the session and runs them in its own way"
+"""The text of the fact that a proxy stands between the agent and its shell."""
+
 
 @dataclass(frozen=True, slots=True)
 class Fact:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 from toolsim import patching, paths, perform, recorded_shell
 from toolsim.actions import (
+    REWRITTEN,
     Action,
     Blur,
     Changed,
@@ -50,6 +51,8 @@ _MODIFIED = re.compile(r"(?:Note: )?(\S.*?) was modified, either by the user or 
 _DECIDED = (PutFile, RemovePath, MovePath, Blur, MakeDirectory)
 # Sub-agents that only look; any other may have edited what it liked.
 _LOOKING_AGENTS = re.compile(r"explore|plan|review|research|analy|search|guide|scan|audit", re.I)
+# rtk, called by name or put before commands by a hook: it shortens what they print.
+_PROXY = re.compile(r"^(?:rtk |Usage: rtk )|[;&|] *rtk \w|/rtk/tee/|\[rtk[:\]]", re.M)
 _FORBIDDEN = re.compile(
     r"\b(?:do not|don't|never|must not|without) (?:\w+ ){0,3}?(?:edit|modify|writ|chang|touch)\w*|\bread[- ]only\b|"
     r"\bno (?:edits|changes|modifications)\b",
@@ -209,6 +212,10 @@ class Fold:
         return bool(_LOOKING_AGENTS.search(action.agent or "") or _FORBIDDEN.search(action.prompt))
 
     def _ran(self, call: ToolCall, action: RunShell, result: ToolResult) -> tuple[Mutation, ...]:
+        proxied = (Fact(REWRITTEN, ""),) if _PROXY.search(f"{action.command}\n{result.content[:2000]}") else ()
+        return (*proxied, *self._ran_plainly(call, action, result))
+
+    def _ran_plainly(self, call: ToolCall, action: RunShell, result: ToolResult) -> tuple[Mutation, ...]:
         text = self.scaffold.raw(call, action, result, self.world.profile)
         if text is None and result.is_error:
             return ()

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from toolsim.actions import Unknown
+from toolsim.actions import REWRITTEN, Unknown
 from toolsim.errors import ShellError
 from toolsim.scaffolds.base import shell_env
 from toolsim.shell import launch, toolbox
@@ -96,6 +96,8 @@ class SandboxShell:
         """See `toolsim.shell.base.Shell.run`."""
         if world.profile.userland not in ("gnu", "bsd") or world.profile.shell not in ("bash", "sh", "zsh"):
             return Unknown(f"the {world.profile.userland} userland with {world.profile.shell} is not held")
+        if any(fact.text == REWRITTEN for fact in world.facts):
+            return Unknown(REWRITTEN)
         if world.windows and _WINDOWS_PATH.search(command.command):
             return Unknown("a path in the spelling of Windows")
         parsed = parse(command.command)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from toolsim import paths
 from toolsim.files import Names
+from toolsim.ignored import LEFT_BY
 from toolsim.shell.fuse import DIRECTORY, Node
 from toolsim.world import World
 
@@ -25,6 +26,8 @@ NOISE = frozenset({
     "/etc/host.conf", "/etc/selinux", "/etc/mtab", "/etc/xattr.conf", "/etc/terminfo", "/selinux", "/sys", "/var/run",
 })  # fmt: skip
 LOOKED_FOR = frozenset({"/etc/ld.so.cache", "/etc/ld.so.preload", "/etc/nsswitch.conf", "/etc/passwd", "/var/run"})
+# git heeds ignore files; a shell lists for its wildcards, which name other files.
+_OWN_LISTERS = frozenset({"git", "bash", "sh"})
 _PROGRAM_DIRECTORIES = ("bin", ".bin", "sbin", "Scripts")
 
 
@@ -82,6 +85,8 @@ class Territory:
                 self.git_listed.add(_process_name(pid))
             elif place in SYSTEM or not self._names_known(place):
                 self.touched.add(place)
+            elif (left := self._left_behind(place)) is not None and _process_name(pid) not in _OWN_LISTERS:
+                self.touched.add(left)
         elif path == "/bin":
             self.touched.add("/usr/bin")
 
@@ -110,6 +115,19 @@ class Territory:
         names = self.world.listing(place)
         inside = paths.relative(place, self.world.root) is not None
         return isinstance(names, Names) and (names.complete or inside)
+
+    def _left_behind(self, place: str) -> str | None:
+        """An ignored path in the directory that work on the project leaves there; nobody has shown whether it did."""
+        inside, rules = paths.relative(place, self.world.root), self.world.files.rules
+        if inside is None or rules is None:
+            return None
+        for manifest, names in LEFT_BY.items():
+            if self.world.kind(paths.join(place, manifest)) == "file":
+                for name in names:
+                    left = paths.join(place, name)
+                    if self.world.kind(left) == "unknown" and rules.matches(paths.join(inside, name) + "/"):
+                        return left
+        return None
 
     def _covered(self, path: str) -> bool:
         return any(a.rstrip("/") + "/" in self._uncertain for a in (path, *paths.ancestors(path)))
