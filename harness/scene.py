@@ -67,17 +67,21 @@ def set_scene(
     """Cut the trajectory and rebuild the world that the prefix leaves.
 
     `relatives` are the other sessions of its family (see `toolsim.family`): what they did before the cut happened to
-    the same world, so it is taken in. `Scene.kin` is what they did after it, for a fold of the record.
+    the same world, so it is taken in; where that leaves nothing certain (a checkout of another commit), a sub-agent's
+    world starts from the commit that its own session shows. `Scene.kin` is what they did after it, for a fold of the
+    record.
 
     Raises:
         RepositoryError: the repository that the session belongs to cannot be read.
     """
     prefix, reference = split(trajectory, cut.turn, cut.step)
     scaffold = scaffold_for(trajectory.session.agent)
-    base = locate(_origin(prefix, relatives), known) if use_repository else None
-    snapshot: Snapshot | None = open_snapshot(Path(base.repository.git_dir), base.commit) if base else None
     kin = Kin.of(relatives)
-    rebuilt = rebuild_measured(prefix, scaffold, snapshot=snapshot, root=base.root if base else None, kin=kin)
+    base, snapshot, rebuilt = _rebuilt(
+        prefix, _origin(prefix, relatives), scaffold, known if use_repository else (), kin
+    )
+    if rebuilt.world.files.lost and ancestor(prefix.session, relatives) is not None:
+        base, snapshot, rebuilt = _rebuilt(prefix, prefix, scaffold, known if use_repository else (), Kin())
     if snapshot is not None:
         _fit_git(rebuilt, prefix, snapshot)
     tools, tools_from = _tools(trajectory, prefix, scaffold, rebuilt)
@@ -93,6 +97,19 @@ def set_scene(
         "as_of": prefix.as_of,
     }  # fmt: skip
     return Scene(prefix, reference, scaffold, rebuilt, base, tools, model_view(prefix.items), prompt, facts, kin)
+
+
+def _rebuilt(
+    prefix: Prefix, origin: Prefix, scaffold: Scaffold, known: Sequence[KnownRepository], kin: Kin
+) -> tuple[Base | None, Snapshot | None, Rebuilt]:
+    """The base commit that `origin` shows, and the world of the prefix on it."""
+    base = locate(origin, known) if known else None
+    snapshot = open_snapshot(Path(base.repository.git_dir), base.commit) if base else None
+    return (
+        base,
+        snapshot,
+        rebuild_measured(prefix, scaffold, snapshot=snapshot, root=base.root if base else None, kin=kin),
+    )
 
 
 def _origin(prefix: Prefix, relatives: Sequence[Trajectory]) -> Prefix:

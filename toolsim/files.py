@@ -56,6 +56,11 @@ class Files:
         """Whether the record has disagreed with the commit too often to read from it alone."""
         return self.disagreed >= 2 and self.disagreed * 4 > self.agreed
 
+    @property
+    def lost(self) -> bool:
+        """Whether something happened to the whole tree that leaves nothing of it certain but what was shown since."""
+        return any(mark.state == "unknown" for mark in self.trees.get(self.root, ()))
+
     # --- asking -----------------------------------------------------------------------------------------------------
 
     def kind(self, key: str) -> Kind:
