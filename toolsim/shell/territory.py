@@ -37,7 +37,7 @@ class Territory:
 
     `standing` are directories that exist whatever the world knows (those above the root, the working directory);
     `real` the names of programs that the toolbox holds; `programs` paths that the command line names as programs,
-    `named` all its words; `missing` are committed files that the checkout lacks.
+    `named` all its words, read from `cwd`; `missing` are committed files that the checkout lacks.
     """
 
     world: World
@@ -47,6 +47,7 @@ class Territory:
     programs: frozenset[str] = frozenset()
     named: frozenset[str] = frozenset()
     missing: frozenset[str] = frozenset()
+    cwd: str = "/"
     touched: set[str] = field(default_factory=set)
     reached: set[str] = field(default_factory=set)
     names: set[str] = field(default_factory=set)
@@ -60,7 +61,16 @@ class Territory:
         self.git = paths.join(self.world.root, ".git")
         self._uncertain = self.world.overlay().unknown | self.missing
         above = {a for path in self._uncertain for a in paths.ancestors(path.rstrip("/") or "/")}
+        above |= {a for path in self._named_unknown() for a in paths.ancestors(path)}
         self._directories = self.standing | above | {p.rstrip("/") for p in self._uncertain if p.endswith("/")}
+
+    def _named_unknown(self) -> set[str]:
+        """Unknown paths below the root that the line names, from its directory or from one that it may go to."""
+        words = [word for word in self.named if word and not word.startswith(("-", "/")) and "\n" not in word]
+        places = [place for word in words if self.world.kind(place := paths.canonical(word, self.cwd)) == "dir"]
+        full = [word for word in self.named if word.startswith("/")]
+        full += [paths.canonical(word, base) for base in (self.cwd, *places) for word in words]
+        return {p for p in full if paths.relative(p, self.world.root) and self.world.kind(p) == "unknown"}
 
     def find(self, path: str) -> Node | None:
         """What the layer holds; called by the server's thread."""

@@ -342,3 +342,17 @@ async def test_a_windows_session_is_computed_unless_a_path_is_spelt_its_own_way(
     assert (await place.run("cat README.md; pwd")).output.stdout.endswith("/d/work\n")
     for command in ("cat D:/work/README.md", "cat 'D:\\work\\README.md'", "type src\\app.py"):
         assert await place.try_run(command) == Unknown("a path in the spelling of Windows")
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "cat web/dist/a.js 2>/dev/null || true",
+        "cd web && sed -n 1,2p dist/a.js",
+        "test -f web/node_modules/x && echo y",
+    ],
+)
+async def test_an_ignored_path_that_a_command_names_is_not_taken_as_absent(place_of, command):
+    found = await place_of({".gitignore": "dist/\nnode_modules/\n", "web/a.ts": "x\n"}).try_run(command)
+    assert isinstance(found, Unknown)
+    assert "is not known" in found.reason
