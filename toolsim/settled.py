@@ -1,7 +1,7 @@
 """Whether a formatter would leave a file as it is, as far as its text tells.
 
-Formatters that have one form only, and files whose writer keeps to it: of 32 recorded looks at edited files after
-`gofmt` ran (tuning pool), all showed the file unchanged. What plainly breaks the form is not settled.
+Formatters that have one form only, and files whose writer keeps to it: 28 of 28 recorded looks at edited Go files
+after a formatter ran (tuning pool) showed the file unchanged. What plainly breaks the form is not settled.
 """
 
 from __future__ import annotations
