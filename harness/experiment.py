@@ -152,6 +152,7 @@ def _prepare(config: RunConfig, parts: Parts, loop: asyncio.AbstractEventLoop, r
         parts.known,
         use_repository="repo" in config.affordances,
         system_prompt=system_prompt(config),
+        relatives=parts.store.relatives(trajectory.session),
     )
     if parts.candidate is None:
         return Prepared(scene)

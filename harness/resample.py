@@ -16,6 +16,7 @@ from harness.ledger import ModelStep, Progress, Spent, ToolStep, fold
 from harness.rows import End
 from harness.scene import Scene
 from toolsim.errors import BudgetExceeded, ModelError, ShellError, SimulationFailed, ToolsimError
+from toolsim.family import Kin
 from toolsim.rebuild import Fold
 from toolsim.simulator import Answer, ToolSimulator
 from toolsim.trajectory import Message, ToolCall, effects
@@ -39,8 +40,9 @@ class Rollout:
     """One rollout in play.
 
     `forcing` is `none` for a candidate of its own; with recorded actions `free` lets the simulated results stand,
-    `teacher` takes the record in after each answer. In both of these a call that cannot be answered is counted and
-    the record is taken in, since the actions that follow were made on it.
+    `teacher` takes the record in after each answer, with what other sessions of the family did and the forms that it
+    shows. In both of these a call that cannot be answered is counted and the record is taken in, since the actions
+    that follow were made on it.
     """
 
     scene: Scene
@@ -53,11 +55,14 @@ class Rollout:
     world: World = field(init=False)
     _record: Fold = field(init=False)
     _results: Mapping[str, Message] = field(init=False)
+    _shown: list[Message] = field(init=False)
     _started: float = field(init=False, default=0.0)
 
     def __post_init__(self) -> None:
         self.world = self.scene.rebuilt.world.fork()
-        self._record = Fold(self.scene.prefix.session, self.scene.scaffold, self.world, refit=False)
+        kin = replace(self.scene.kin) if self.forcing == "teacher" else Kin()
+        self._record = Fold(self.scene.prefix.session, self.scene.scaffold, self.world, refit=False, kin=kin)
+        self._shown = list(effects(self.scene.prefix.items))
         items = effects(self.scene.reference.items)
         self._results = {m.result.call_id: m for m in items if m.result is not None}
 
@@ -129,11 +134,22 @@ class Rollout:
         if isinstance(step, ModelStep):
             if self.forcing != "none":
                 self._record.take(step.message)
+                self._shown.append(step.message)
         elif step.taken_in:
             self._record.take(self._results[step.call.id])
+            if self.forcing == "teacher":
+                self._refit(self._results[step.call.id])
         else:
             for mutation in step.mutations:
                 self.world.apply(mutation)
+
+    def _refit(self, taken: Message) -> None:
+        """The forms of the results that the record has shown so far; what the scene found otherwise stays."""
+        self._shown.append(taken)
+        fresh = self.scene.scaffold.fit(self.scene.prefix.session, self._shown)
+        other = {k: v for k, v in self.world.profile.parameters.items() if k not in fresh.parameters}
+        profile = replace(self.world.profile, parameters={**fresh.parameters, **other})
+        self.world.profile = self.simulator.profile = profile
 
     def _limit(self, progress: Progress) -> str | None:
         limits, spent = self.limits, progress.spent

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from harness.repositories import Base, locate
@@ -17,6 +17,7 @@ from harness.tooldefs import infer_tools
 from repos.catalog import KnownRepository
 from repos.history import short_id
 from repos.snapshot import Snapshot, open_snapshot
+from toolsim.family import Kin, ancestor
 from toolsim.rebuild import Rebuilt, rebuild_measured
 from toolsim.scaffolds import scaffold_for
 from toolsim.scaffolds.base import Scaffold
@@ -51,6 +52,7 @@ class Scene:
     view: tuple[Message, ...]
     system_prompt: str | None
     facts: JsonObject
+    kin: Kin = field(default_factory=Kin)
 
 
 def set_scene(
@@ -60,17 +62,26 @@ def set_scene(
     *,
     use_repository: bool = True,
     system_prompt: str | None = None,
+    relatives: Sequence[Trajectory] = (),
 ) -> Scene:
     """Cut the trajectory and rebuild the world that the prefix leaves.
+
+    `relatives` are the other sessions of its family (see `toolsim.family`): what they did before the cut happened to
+    the same world, so it is taken in; where that leaves nothing certain (a checkout of another commit), a sub-agent's
+    world starts from the commit that its own session shows. `Scene.kin` is what they did after it, for a fold of the
+    record.
 
     Raises:
         RepositoryError: the repository that the session belongs to cannot be read.
     """
     prefix, reference = split(trajectory, cut.turn, cut.step)
     scaffold = scaffold_for(trajectory.session.agent)
-    base = locate(prefix, known) if use_repository else None
-    snapshot: Snapshot | None = open_snapshot(Path(base.repository.git_dir), base.commit) if base else None
-    rebuilt = rebuild_measured(prefix, scaffold, snapshot=snapshot, root=base.root if base else None)
+    kin = Kin.of(relatives)
+    base, snapshot, rebuilt = _rebuilt(
+        prefix, _origin(prefix, relatives), scaffold, known if use_repository else (), kin
+    )
+    if rebuilt.world.files.lost and ancestor(prefix.session, relatives) is not None:
+        base, snapshot, rebuilt = _rebuilt(prefix, prefix, scaffold, known if use_repository else (), Kin())
     if snapshot is not None:
         _fit_git(rebuilt, prefix, snapshot)
     tools, tools_from = _tools(trajectory, prefix, scaffold, rebuilt)
@@ -85,7 +96,30 @@ def set_scene(
         "drift": {**asdict(rebuilt.drift), "disagreed": list(rebuilt.disagreed)},
         "as_of": prefix.as_of,
     }  # fmt: skip
-    return Scene(prefix, reference, scaffold, rebuilt, base, tools, model_view(prefix.items), prompt, facts)
+    return Scene(prefix, reference, scaffold, rebuilt, base, tools, model_view(prefix.items), prompt, facts, kin)
+
+
+def _rebuilt(
+    prefix: Prefix, origin: Prefix, scaffold: Scaffold, known: Sequence[KnownRepository], kin: Kin
+) -> tuple[Base | None, Snapshot | None, Rebuilt]:
+    """The base commit that `origin` shows, and the world of the prefix on it."""
+    base = locate(origin, known) if known else None
+    snapshot = open_snapshot(Path(base.repository.git_dir), base.commit) if base else None
+    return (
+        base,
+        snapshot,
+        rebuild_measured(prefix, scaffold, snapshot=snapshot, root=base.root if base else None, kin=kin),
+    )
+
+
+def _origin(prefix: Prefix, relatives: Sequence[Trajectory]) -> Prefix:
+    """What the base commit is found from: the session that the family began with, as far as it was at the cut."""
+    first = ancestor(prefix.session, relatives)
+    if first is None or prefix.as_of is None:
+        return prefix
+    moment = prefix.as_of
+    before = tuple(item for item in first.items if item.at is not None and item.at <= moment)
+    return Prefix(first.session, before, 0) if before else prefix
 
 
 def _fit_git(rebuilt: Rebuilt, prefix: Prefix, snapshot: Snapshot) -> None:

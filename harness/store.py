@@ -23,7 +23,8 @@ from harness.pools import pool_of
 from harness.rows import End, LedgerStep, RolloutRow, SessionRow
 from harness.schema import VERSIONS, migrations
 from repos.catalog import KnownRepository
-from toolsim.trajectory import JsonObject, Trajectory, call_pairs, dump_trajectory, load_trajectory, turns
+from toolsim.family import family
+from toolsim.trajectory import JsonObject, Session, Trajectory, call_pairs, dump_trajectory, load_trajectory, turns
 
 _MAX_BODY = 1 << 31
 
@@ -183,6 +184,11 @@ class Store:
         return load_trajectory(
             _unpack(self._rows("select body from sessions where id=?", (self.full_id(session),))[0]["body"])
         )
+
+    def relatives(self, session: Session) -> tuple[Trajectory, ...]:
+        """The other sessions of a session's family: sub-agents, and those that started it."""
+        rows = self._rows("select body from sessions where lineage=?", (session.lineage,))
+        return family(session, (load_trajectory(_unpack(row["body"])) for row in rows))
 
     def full_id(self, session: str) -> str:
         """The whole id of a session named by a unique beginning of it.

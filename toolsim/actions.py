@@ -197,9 +197,10 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Changed:
-    """What an edit did, in order."""
+    """What an edit did, in order. `unseen`: it succeeded on a file whose whole text is not known."""
 
     changes: tuple[Change, ...]
+    unseen: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -340,18 +341,22 @@ class Blur:
 
     `scope` narrows what may have changed: `all` (which files there are too), `content` (the files stay, their content
     may not), `edited` (only the content of files that differ from the commit: a project's own formatter leaves
-    committed files alone). `suffixes` narrows it to files whose names end so (not with scope `all`).
+    committed files alone), `formatted` (of these only what is not in its language's one form already, see
+    `toolsim.settled`). `suffixes` narrows it to files whose names end so (not with scope `all`).
     """
 
     path: str
     reason: str
-    scope: Literal["all", "content", "edited"] = "all"
+    scope: Literal["all", "content", "edited", "formatted"] = "all"
     suffixes: tuple[str, ...] = ()
     type: Literal["blur"] = "blur"
 
 
 GIT_MOVED = "refs, index or objects of git are no longer those of the base commit"
 """The text of the fact that a recorded git command changed what only its own `.git` would show."""
+
+REWRITTEN = "another program takes the commands of the session and runs them in its own way"
+"""The text of the fact that a proxy stands between the agent and its shell."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from toolsim.actions import Blur, Seen
 from toolsim.ignored import IgnoreRules
 from toolsim.marks import Absent, Kind, Mark, Names, Overlay, State, Unseen
 from toolsim.seeing import REDACTED, agrees
+from toolsim.settled import is_settled
 
 if TYPE_CHECKING:
     from repos.snapshot import Snapshot
@@ -54,6 +55,11 @@ class Files:
     def doubted(self) -> bool:
         """Whether the record has disagreed with the commit too often to read from it alone."""
         return self.disagreed >= 2 and self.disagreed * 4 > self.agreed
+
+    @property
+    def lost(self) -> bool:
+        """Whether something happened to the whole tree that leaves nothing of it certain but what was shown since."""
+        return any(mark.state == "unknown" for mark in self.trees.get(self.root, ()))
 
     # --- asking -----------------------------------------------------------------------------------------------------
 
@@ -222,10 +228,12 @@ class Files:
     def blur(self, blur: Blur, key: str) -> None:
         """What `blur` covers is unknown from here on; `key` is its path in canonical form."""
         tree = blur.path.endswith(("/", "\\"))
-        if blur.scope == "edited":
+        if blur.scope in ("edited", "formatted"):
             for path, mark in list(self.marks.items()):
                 inside = path == key or (tree and paths.relative(path, key) is not None)
-                if inside and mark.state == "content" and path.endswith(blur.suffixes or ("",)) and self._differs(path):
+                touched = inside and mark.state == "content" and path.endswith(blur.suffixes or ("",))
+                settled = blur.scope == "formatted" and is_settled(path, mark.content or b"")
+                if touched and self._differs(path) and not settled:
                     self.put(path, Mark(self.serial, "file", None, mark.mode, blur.reason, before=mark.content))
         elif tree:
             state: State = "unknown" if blur.scope == "all" else "veiled"

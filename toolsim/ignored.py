@@ -5,7 +5,7 @@ A path that is in no manifest is *absent* unless it may be there untracked; this
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 from pathspec import GitIgnoreSpec
 
@@ -17,6 +17,16 @@ USUAL_UNTRACKED = frozenset({
     "logs", ".husky", ".yarn", ".pnpm-store", ".direnv", ".envrc", ".local", ".worktrees", "worktrees",
 })  # fmt: skip
 _SUFFIXES = (".pyc", ".pyo", ".egg-info", ".log", ".swp", ".orig", ".rej", ".tmp", ".bak", ".local", ".tsbuildinfo")
+
+LEFT_BY: Mapping[str, tuple[str, ...]] = {
+    "package.json": ("node_modules", "dist", "build", ".next", "coverage"),
+    "Cargo.toml": ("target",),
+    "go.mod": ("vendor", "bin", "dist"),
+    "pyproject.toml": (".venv", "build", "dist", ".pytest_cache"),
+    "pom.xml": ("target",),
+    "build.gradle": ("build", ".gradle"),
+}
+"""What stands beside a project's manifest once somebody has worked on it, though no commit holds it."""
 
 
 class IgnoreRules:

@@ -6,7 +6,9 @@ puts its content whether or not we know if the file was there before). What a re
 `Problem`, with no mutations. Shell commands, sub-agents, questions and opaque tools are other rungs' work.
 
 Profile parameters read here: `must_read` (edits of files that the agent has not read since their last change are
-refused), `newlines` (`"keep"`: texts are matched as they are; else CRLF is matched as LF and written back as CRLF),
+refused; so a write to a place that the agent never read finds nothing there, and an edit of a file that it did read
+finds what it replaces), `newlines` (`"keep"`: texts are matched as they are; else CRLF is matched as LF and written
+back as CRLF),
 `clamp_lines` (ranges past the end of a file are cut to it, and every line gets a line end).
 """
 
@@ -19,6 +21,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from toolsim import patching, search
 from toolsim.actions import (
     Action,
+    Blur,
     Change,
     Changed,
     Delete,
@@ -111,6 +114,8 @@ def _write(action: Write, world: World) -> Performed:
     kind = world.kind(action.path)
     if kind == "dir":
         return Problem("is_directory", action.path), ()
+    if kind == "unknown" and world.profile.parameters.get("must_read") and not _was_read(world, action.path):
+        return Changed((Change(action.path, None, action.content),)), put
     if kind == "unknown":
         return Unknown(f"whether {action.path} exists"), put
     if kind == "file" and action.must_be_new:
@@ -154,11 +159,31 @@ def _edit(action: Edit, world: World) -> Performed:
     if isinstance(refusal, Problem):
         return refusal, ()
     if isinstance(found, Unknown):
-        return found, ()
+        return _edited_unseen(action, found, world)
     if creating and found.strip():
         return Problem("exists", path), ()
     outcome, mutations = _edited(world, path, found, found, action.replacements)
     return (refusal, mutations) if refusal is not None else (outcome, mutations)
+
+
+def _was_read(world: World, path: str) -> bool:
+    return world.read_since_change(path) is not None
+
+
+def _edited_unseen(action: Edit, found: Unknown, world: World) -> Performed:
+    """An edit of a file whose text is not certain, by a tool that insists on a read before: it finds what it replaces.
+
+    Not where the text that was last certain lacks what is replaced, or has it several times.
+    """
+    path, last = action.path, world.files.last_known(world.key(action.path))
+    if not world.profile.parameters.get("must_read") or not _was_read(world, path):
+        return found, ()
+    if not all(step.old for step in action.replacements):
+        return found, ()
+    if last is not None and isinstance(replace_all(path, decode(last), action.replacements), Problem):
+        return found, ()
+    blur = Blur(path, "an edit that cannot be followed", scope="content")
+    return Changed((Change(path, None, None),), unseen=True), (blur, MarkRead(path))
 
 
 def _edited(world: World, path: str, before: str | None, text: str, steps: tuple[Replacement, ...]) -> Performed:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 from toolsim import patching, paths, perform, recorded_shell
 from toolsim.actions import (
+    REWRITTEN,
     Action,
     Blur,
     Changed,
@@ -40,6 +41,7 @@ from toolsim.actions import (
     Unknown,
     Write,
 )  # fmt: skip
+from toolsim.family import Happened, Kin
 from toolsim.scaffolds.base import Rendered, Scaffold
 from toolsim.seeing import agrees
 from toolsim.trajectory import CallPair, Item, Message, Prefix, Session, ToolCall, ToolResult
@@ -49,6 +51,13 @@ _MODIFIED = re.compile(r"(?:Note: )?(\S.*?) was modified, either by the user or 
 _DECIDED = (PutFile, RemovePath, MovePath, Blur, MakeDirectory)
 # Sub-agents that only look; any other may have edited what it liked.
 _LOOKING_AGENTS = re.compile(r"explore|plan|review|research|analy|search|guide|scan|audit", re.I)
+# rtk, called by name or put before commands by a hook: it shortens what they print.
+_PROXY = re.compile(r"^(?:rtk |Usage: rtk )|[;&|] *rtk \w|/rtk/tee/|\[rtk[:\]]", re.M)
+_FORBIDDEN = re.compile(
+    r"\b(?:do not|don't|never|must not|without) (?:\w+ ){0,3}?(?:edit|modify|writ|chang|touch)\w*|\bread[- ]only\b|"
+    r"\bno (?:edits|changes|modifications)\b",
+    re.I,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +90,10 @@ class Replayed:
 
 @dataclass(slots=True)
 class Fold:
-    """The state of a fold over recorded items: `take` each in order."""
+    """The state of a fold over recorded items: `take` each in order.
+
+    `kin` is what the other sessions of the family did: it is taken in as the clock of the items reaches it.
+    """
 
     session: Session
     scaffold: Scaffold
@@ -89,6 +101,9 @@ class Fold:
     refit: bool = True
     drift: Drift = Drift()
     disagreed: list[str] = field(default_factory=list)
+    kin: Kin = field(default_factory=Kin)
+    directory: str = ""
+    _folds: dict[str, Fold] = field(default_factory=dict)
     _taken: list[Message] = field(default_factory=list)
     _open: dict[str, tuple[ToolCall, str]] = field(default_factory=dict)
 
@@ -96,6 +111,9 @@ class Fold:
         """Take one item in: clock, directory, calls and results, notices of changes by others."""
         if not isinstance(item, Message):
             return
+        if item.at is not None:
+            for happened in self.kin.until(item.at):
+                self._take_kin(happened)
         self.world.advance_to(item.at)
         if item.cwd is not None:
             self.world.apply(SetCwd(item.cwd))
@@ -106,6 +124,22 @@ class Fold:
             self._take_result(item.result)
         if item.origin in ("harness", "tool", "user"):
             self._take_notices(item)
+
+    def _take_kin(self, happened: Happened) -> None:
+        """What another session did to the world; its directory and what its agent has read are its own."""
+        world, session = self.world, happened.session
+        own = world.cwd, world.read_paths, world.profile
+        fold = self._folds.get(session.id)
+        if fold is None:
+            fold = Fold(session, self.scaffold, world, refit=False, kin=Kin((), self.kin.recorded))
+            self._folds[session.id] = fold
+            world.cwd = world.key(session.cwd) if session.cwd else world.cwd
+        else:
+            world.cwd = fold.directory
+        world.read_paths, world.profile = {}, self.scaffold.fit(session, ())
+        fold.take(happened.message)
+        fold.directory = world.cwd
+        world.cwd, world.read_paths, world.profile = own
 
     def answer(self, result: ToolResult) -> tuple[Action, Rendered | Unknown] | None:
         """What the world itself would answer to the call of this result, now; `None` if the call is not there."""
@@ -158,12 +192,30 @@ class Fold:
         if isinstance(action, Kill) and not result.is_error:
             return (EndProcess(action.handle),)
         if isinstance(action, Delegate) and not result.is_error:
-            looked = _LOOKING_AGENTS.search(action.agent or "") is not None
-            blur = () if looked else (Blur(self.world.root + "/", "a sub-agent worked", scope="content"),)
-            return (Fact(f"sub-agent {action.agent}", call.id), *blur)
+            fact = Fact(f"sub-agent {action.agent}", call.id)
+            if self._only_looked(call, action, result):
+                return (fact,)
+            return fact, Blur(self.world.root + "/", "a sub-agent worked", scope="content")
         return ()
 
+    def _only_looked(self, call: ToolCall, action: Delegate, result: ToolResult) -> bool:
+        """Whether all that a sub-agent did is known: it is recorded, or it did nothing but look."""
+        structured = result.structured if isinstance(result.structured, dict) else {}
+        recorded, made = self.kin.recorded.get(call.id), structured.get("totalToolUseCount")
+        if recorded is not None and (made is None or recorded >= made):
+            return True
+        stats = structured.get("toolStats")
+        if isinstance(stats, dict) and stats.get("editFileCount"):
+            return False
+        if isinstance(stats, dict) and stats.get("editFileCount") == 0 and stats.get("bashCount") == 0:
+            return True
+        return bool(_LOOKING_AGENTS.search(action.agent or "") or _FORBIDDEN.search(action.prompt))
+
     def _ran(self, call: ToolCall, action: RunShell, result: ToolResult) -> tuple[Mutation, ...]:
+        proxied = (Fact(REWRITTEN, ""),) if _PROXY.search(f"{action.command}\n{result.content[:2000]}") else ()
+        return (*proxied, *self._ran_plainly(call, action, result))
+
+    def _ran_plainly(self, call: ToolCall, action: RunShell, result: ToolResult) -> tuple[Mutation, ...]:
         text = self.scaffold.raw(call, action, result, self.world.profile)
         if text is None and result.is_error:
             return ()
@@ -235,13 +287,18 @@ def rebuild(prefix: Prefix, scaffold: Scaffold, *, snapshot: Snapshot | None = N
 
 
 def rebuild_measured(
-    prefix: Prefix, scaffold: Scaffold, *, snapshot: Snapshot | None = None, root: str | None = None
+    prefix: Prefix,
+    scaffold: Scaffold,
+    *,
+    snapshot: Snapshot | None = None,
+    root: str | None = None,
+    kin: Kin | None = None,
 ) -> Rebuilt:
-    """`rebuild`, with its drift."""
+    """`rebuild`, with its drift. `kin` gives what other sessions of the family did up to the end of the prefix."""
     messages = [item for item in prefix.items if isinstance(item, Message)]
     profile = scaffold.fit(prefix.session, messages)
     world = World.start(prefix.session, profile, snapshot, root, prefix.as_of)
-    fold = Fold(prefix.session, scaffold, world, refit=False)
+    fold = Fold(prefix.session, scaffold, world, refit=False, kin=kin or Kin())
     for item in prefix.items:
         fold.take(item)
     return Rebuilt(world, fold.drift, tuple(fold.disagreed))

@@ -30,6 +30,8 @@ _HEREDOC = re.compile(
 )
 _DIFFSTAT = re.compile(r"^ (?P<path>\S.*?)\s+\|\s+(?:\d+ [+-]*|Bin .*)$", re.M)
 _MODES = re.compile(r"^ (?:create|delete) mode \d+ (?P<path>.+)$", re.M)
+# How mise, npm and its like, and just name the command of a task that they start.
+_ANNOUNCED = re.compile(r"^(?:\[[\w:.-]+\] )?(?:\$|>) (?P<line>\S.*)$", re.M)
 _QUIET_GIT = frozenset(
     {"add", "commit", "push", "fetch", "tag", "config", "init", "remote", "notes", "gc", "lfs", "am"}
 )
@@ -213,7 +215,7 @@ def _program(
             named = [_resolve(w, cwd, world) for w in words if _is_literal(w)]
             files = [p for p in named if world.kind(p) == "file"]
             places = files or [base.rstrip("/") + "/"]
-            yield from (Blur(place, f"formatted: {text[:60]}", "edited", suffixes) for place in places)
+            yield from (Blur(place, f"formatted: {text[:60]}", "formatted", suffixes) for place in places)
             return
     for pattern, manifests in MANIFESTS:
         if pattern.match(text):
@@ -222,11 +224,21 @@ def _program(
                 yield from (Blur(p, "package manager", scope="content") for p in known if world.kind(p) == "file")
             return
     if FORMAT_SCRIPT.search(text):
-        yield Blur(world.root + "/", f"formatted: {text[:60]}", "edited")
+        yield Blur(world.root + "/", f"formatted: {text[:60]}", "formatted", _formatted_by_script(run.output))
     elif GENERATE_SCRIPT.search(text):
         yield Blur(world.root + "/", f"generated: {text[:60]}", "content")
     elif WRITING_CODE.search(run.command) and re.match(r"python|node|ruby|perl|bun|deno|tsx", name):
         yield from _written_by_code(run.command, cwd, world)
+
+
+def _formatted_by_script(output: str) -> tuple[str, ...]:
+    """The endings of the files that a script's formatters rewrite, as its runner names them; none is all files."""
+    named = [m["line"] for m in _ANNOUNCED.finditer(output)]
+    found = [next((s for pattern, s in FORMATTERS if pattern.match(line)), None) for line in named]
+    formats = [suffixes for suffixes, line in zip(found, named, strict=True) if suffixes or "fmt" in line]
+    if not formats or None in formats:
+        return ()
+    return tuple(dict.fromkeys(suffix for suffixes in formats if suffixes for suffix in suffixes))
 
 
 def _written_by_code(command: str, cwd: str, world: World) -> Iterator[Mutation]:

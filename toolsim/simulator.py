@@ -14,7 +14,7 @@ from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from toolsim import program, simulated
+from toolsim import program, ripgrep, simulated
 from toolsim.actions import (
     Action,
     Advance,
@@ -350,6 +350,10 @@ class ToolSimulator:
             SimulationFailed: no rung answers it.
             BudgetExceeded: a limit was reached.
         """
+        if run.argv[0].rpartition("/")[2] == "rg" and self._stands("computed"):
+            found = ripgrep.answer(run.argv, run.cwd, self._permitted(view))
+            if isinstance(found, ripgrep.Answered):
+                return ProgramResult(found.stdout, "", found.exit_code), "computed", {}
         if self._stands("connector"):
             sourced, _ = await self._sources.ask(Query(argv=run.argv), job_call.world.as_of)
             if sourced is not None and sourced.exact:

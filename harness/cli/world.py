@@ -34,7 +34,7 @@ def command(
         cut = choose_cut(full, trajectory, Criteria(turn=turn, step=step))
         if not isinstance(cut, Cut):
             raise SelectionError(f"{full}: {cut.reason}")
-        scene = set_scene(trajectory, cut, opened.repositories())
+        scene = set_scene(trajectory, cut, opened.repositories(), relatives=opened.relatives(trajectory.session))
     world = scene.rebuilt.world
     if path is not None:
         held = world.read(path)

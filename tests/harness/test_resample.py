@@ -198,6 +198,36 @@ async def test_teacher_forcing_takes_the_record_in_so_that_the_world_is_the_reco
     assert all(s.taken_in and s.shown == s.recorded and s.answer is not None for s in ledger.results)
 
 
+def edits_of_2_1_7(recorded):
+    """A version that had two confirmations: the record of this session shows the short one."""
+    write, one, two = (
+        ToolCall(name, tool, {"file_path": "/work/repo/new.txt", **given})
+        for name, tool, given in (
+            ("w", "Write", {"content": "a\nb\n"}),
+            ("e0", "Edit", {"old_string": "a", "new_string": "1"}),
+            ("e1", "Edit", {"old_string": "b", "new_string": "2"}),
+        )
+    )
+    trajectory = recorded(turns=[[["ls"]]], agent_version="2.1.7")
+    items = [Message("user", "Write it."), *trajectory.items[1:-1]]
+    for call, done in (
+        (write, "File created successfully at: /work/repo/new.txt"),
+        (one, "The file /work/repo/new.txt has been updated successfully."),
+        (two, "The file /work/repo/new.txt has been updated successfully."),
+    ):
+        items += [Message("assistant", "", "agent", calls=(call,))]
+        items += [Message("tool", "", "tool", result=ToolResult(call.id, done))]
+    return replace(trajectory, items=tuple(items))
+
+
+@pytest.mark.parametrize(("forcing", "rungs"), [("teacher", ["simulated", "computed"]), ("free", ["simulated"] * 2)])
+async def test_the_forms_that_the_record_has_shown_are_used_where_it_is_taken_in(
+    recorded, scene_of, rollout_of, ledger, forcing, rungs
+):
+    await rollout_of(scene_of(edits_of_2_1_7(recorded)), ledger, simulating(), forcing=forcing).run()
+    assert [s.rung for s in ledger.results][-2:] == rungs
+
+
 async def test_free_forcing_keeps_the_answers(recorded, scene_of, rollout_of, ledger):
     scene = scene_of(with_a_file(recorded, failed=True))
     rollout = rollout_of(scene, ledger, simulating(), forcing="free")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from toolsim.actions import Unknown
+from toolsim.actions import REWRITTEN, Unknown
 from toolsim.rebuild import rebuild, rebuild_measured, replay
 from toolsim.recorded_shell import RecordedRun, effects
 from toolsim.scaffolds.base import ScaffoldProfile
@@ -175,9 +175,37 @@ def test_reads_tests_and_builds_leave_the_files_known(ran, command):
     ],
 )
 def test_what_a_command_may_have_touched_is_unknown_and_no_more(ran, command, unknown, known):
-    world = ran(command, edit={"x.go": b"package x\n", "lib/x.ts": b"let x\n"})
+    world = ran(command, edit={"x.go": b"package x\n\n  func f() {}\n", "lib/x.ts": b"let x\n"})
     assert [p for p in unknown if isinstance(world.read(p), bytes)] == []
     assert [p for p in known if not isinstance(world.read(p), bytes)] == []
+
+
+@pytest.mark.parametrize("command", ["go fmt ./...", "gofmt -s -w .", "mise run fmt"])
+def test_a_formatter_leaves_alone_what_is_in_its_form_already(ran, command):
+    world = ran(command, edit={"x.go": b"package x\n\nfunc f() {\n\treturn\n}\n"})
+    assert isinstance(world.read("x.go"), bytes)
+
+
+@pytest.mark.parametrize(
+    ("output", "known"),
+    [
+        ("[fmt] $ gofmt -s -w .\n", True),
+        ("> prettier --write .\na.ts 12ms\n", False),
+        ("[fmt] $ ./scripts/fmt.sh\n", False),
+        ("", False),
+    ],
+)
+def test_a_script_that_names_its_formatter_touches_the_files_of_that_language_only(ran, output, known):
+    world = ran("mise run fmt", output, edit={"run.md": b"edited\n"})
+    assert isinstance(world.read("run.md"), bytes) is known
+
+
+def test_a_proxy_that_shows_itself_once_stands_before_the_shell_from_then_on(commit):
+    plain = Record().did("Bash", "a.py\n", command="ls")
+    assert not any(fact.text == REWRITTEN for fact in plain.world(commit).facts)
+    usage = "error: unexpected argument '-n' found\n\nUsage: rtk grep [OPTIONS]\n"
+    for record in (Record().did("Bash", usage, command="grep -n x a.py"), Record().did("Bash", "", command="rtk ls")):
+        assert any(fact.text == REWRITTEN for fact in record.world(commit).facts)
 
 
 def test_a_pull_touches_what_its_diffstat_names(ran):

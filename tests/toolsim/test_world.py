@@ -346,6 +346,42 @@ def test_unread_files_may_not_be_edited_where_the_scaffold_insists(snapshot_of):
     assert isinstance(do(world, Write("/repo/new.py", "n")), Changed)
 
 
+def test_an_edit_of_a_file_that_was_read_succeeds_also_where_its_text_is_no_longer_certain(snapshot_of):
+    profile = ScaffoldProfile("claude-code", parameters={"must_read": True})
+    world = World.start(session(), profile, snapshot_of(FILES))
+    do(world, Read("/repo/a.py"))
+    world.apply(Blur("a.py", "formatted", "content"))
+    outcome = do(world, Edit("/repo/a.py", (Replacement("x = 1", "x = 5"),)))
+    assert isinstance(outcome, Changed)
+    assert outcome.unseen
+    assert isinstance(world.read("a.py"), Unseen), "what the file holds stays uncertain"
+    world.apply(Blur("src/", "formatted", "content"))
+    assert world.perform(Edit("/repo/src/b.ts", (Replacement("bar", "b"),)))[0] == Problem("not_read", "/repo/src/b.ts")
+    do(world, Read("/repo/src/b.ts"))
+    assert world.perform(Edit("/repo/src/b.ts", (Replacement("foo", "f"),)))[0] == Unknown("formatted"), "twice there"
+    assert world.perform(Edit("/repo/src/b.ts", (Replacement("gone", "f"),)))[0] == Unknown("formatted"), "not there"
+
+
+@pytest.mark.parametrize(("must_read", "created"), [(True, True), (False, False)])
+def test_a_write_to_an_unknown_place_that_was_never_read_makes_a_new_file(snapshot_of, must_read, created):
+    profile = ScaffoldProfile("claude-code", parameters={"must_read": must_read})
+    world = World.start(session(), profile, snapshot_of(FILES))
+    outcome, _ = world.perform(Write("/elsewhere/plan.md", "text"))
+    assert isinstance(outcome, Changed) is created
+    if created:
+        assert outcome.changes[0].before is None
+    world.apply(MarkRead("/elsewhere/plan.md"))
+    assert isinstance(world.perform(Write("/elsewhere/plan.md", "text"))[0], Unknown)
+
+
+def test_a_tree_is_lost_when_all_of_it_may_have_changed(world):
+    assert not world.files.lost
+    world.apply(Blur("/repo/", "a sub-agent worked", "content"))
+    assert not world.files.lost
+    world.apply(Blur("/repo/", "git checkout"))
+    assert world.files.lost
+
+
 def test_searches_see_edits_and_pass_over_ignored_files(world):
     world.apply(PutFile("src/e.ts", b"a\nfoo\nb\n"))
     world.apply(PutFile("noise.log", b"foo\n"))

@@ -181,5 +181,7 @@ def render(
     if isinstance(outcome, Problem):
         return render_problem(call, action, outcome, profile)
     if isinstance(outcome, Changed) and len(outcome.changes) == 1 and not isinstance(action, Read):
+        if outcome.unseen and "snippet" in (profile.parameters.get("edit_form"), profile.parameters.get("write_form")):
+            return Unknown("the lines around the edit")
         return render_change(call, action, outcome.changes[0], profile)
     return Unknown("an outcome that the tool does not have")

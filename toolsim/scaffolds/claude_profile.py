@@ -13,7 +13,7 @@ Parameters (values of `ScaffoldProfile.parameters`):
 - `grep_limit`: Grep's default number of lines, 0 for none; `grep_notes`: `always` or `truncated`
 - `missing_note`, `missing_bare`: whether "File does not exist." names the directory, and stands without error tags
 - `glob_relative`: whether Glob shows paths relative to the directory
-- `must_read`: edits of unread files are refused
+- `must_read`: edits of unread files are refused (not in recordings that state no version)
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def defaults(version: str | None, model: str | None = None) -> JsonObject:
         "numbering": "tab" if number >= (2, 1, 100) else "arrow",
         "read_tail": MALWARE_REMINDER if reminded else "",
         "edit_form": "short" if number >= (2, 1, 8) else "snippet" if number <= (2, 1, 5) else None,
-        "write_form": "short" if number >= (2, 1, 45) else "snippet" if number <= (2, 1, 5) else None,
+        "write_form": _write_form(number),
         "confirm_tail": STATE_IS_CURRENT if number >= (2, 1, 200) else "",
         "todo_tail": "",
         "task_tail": "",
@@ -61,8 +61,14 @@ def defaults(version: str | None, model: str | None = None) -> JsonObject:
         "missing_note": number >= (2, 1, 47),
         "missing_bare": number >= (2, 1, 100),
         "glob_relative": number >= (2, 1, 100),
-        "must_read": True,
+        "must_read": version is not None,
     }
+
+
+def _write_form(number: tuple[int, ...]) -> str | None:
+    if number >= (2, 1, 47):
+        return "short"
+    return "snippet" if number <= (2, 1, 41) else "overwritten" if number == (2, 1, 45) else None
 
 
 def version_number(version: str | None) -> tuple[int, ...]:

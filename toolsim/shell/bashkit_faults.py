@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from toolsim.actions import Unknown
+from toolsim.actions import REWRITTEN, Unknown
 from toolsim.shell import bashkit_bsd
 from toolsim.shell import bashkit_forms as forms
 from toolsim.shell.bashkit_files import WorldFiles
@@ -29,6 +29,8 @@ _LINES: tuple[tuple[re.Pattern[str], str], ...] = (
 
 def refusal(parsed: CommandLine, command: str, world: World, cwd: str) -> Unknown | None:
     """Why the line is not given to bashkit, as far as its text tells."""
+    if any(fact.text == REWRITTEN for fact in world.facts):
+        return Unknown(REWRITTEN)
     for keyword, reason in (
         ("&", "bashkit runs jobs in the background one after another"),
         ("time", "bashkit prints the times of its own machine"),

@@ -45,6 +45,8 @@ def doubt(traces: Traces, parsed: CommandLine, cwd: str, real: frozenset[str], s
         return Unknown(f"the command looked for {program} without running it")
     if process := _git_lister(traces.git_listed, parsed):
         return Unknown(f"{process} reads the inside of .git, which is not the session's own")
+    if _cut_unsorted(traces.output, parsed):
+        return Unknown("which lines the cut leaves out: the order of a walk is the file system's")
     if re.search(r"(^|[\s./:\"'])\.git/", traces.output) and any(i.name != "git" for i in parsed.invocations):
         return Unknown("the output shows the inside of .git, which is not the session's own")
     if secret in traces.output:
@@ -77,6 +79,23 @@ def _git_lister(processes: frozenset[str], parsed: CommandLine) -> str | None:
         if not runs or not all(passes_by(process, (i.name, *i.arguments)) for i in runs):
             return process
     return None
+
+
+def _cut_unsorted(output: str, parsed: CommandLine) -> bool:
+    """Whether a walk through directories is cut at a number of lines that it reaches."""
+    walking = False
+    for run in parsed.invocations:
+        words = run.arguments
+        recursive = run.name in ("grep", "egrep", "fgrep") and any(re.match(r"-\w*[rR]|--recursive", w) for w in words)
+        if run.name in ("find", "rg", "fd", "du") or recursive:
+            walking = True
+        elif run.name == "sort":
+            walking = False
+        elif run.name in ("head", "tail") and walking:
+            number = next((m.group(1) for w in words if (m := re.fullmatch(r"-?n?(\d+)", w))), "10")
+            if output.count("\n") >= int(number):
+                return True
+    return False
 
 
 def passes_by(process: str, words: tuple[str, ...]) -> bool:

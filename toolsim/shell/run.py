@@ -144,7 +144,8 @@ class CommandRun:
                     self._fail, ShellError(f"the command printed more than {s.limits.output} bytes")
                 )
 
-        return Territory(s.world, layout.standing, real, written, named, frozenset(s.parsed.words), layout.missing)
+        words, cwd = frozenset(s.parsed.words), s.world.key(s.command.cwd)
+        return Territory(s.world, layout.standing, real, written, named, words, layout.missing, cwd)
 
     # --- while it runs ----------------------------------------------------------------------------------------------
 

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from toolsim.actions import Unknown
+from toolsim.actions import REWRITTEN, Unknown
 from toolsim.errors import ShellError
 from toolsim.scaffolds.base import shell_env
 from toolsim.shell import launch, toolbox
@@ -31,6 +31,7 @@ from toolsim.shell.territory import Nothing
 from toolsim.shellparse import parse
 
 MAX_COMMAND = 120_000
+_WINDOWS_PATH = re.compile(r"(?<![\w/])[A-Za-z]:[\\/]|\\\w")
 _SHORT_ID = re.compile(r"\b(?=[0-9]*[a-f])[0-9a-f]{7,12}\b")
 
 if TYPE_CHECKING:
@@ -93,12 +94,12 @@ class SandboxShell:
 
     async def run(self, command: ShellCommand, world: World, programs: ProgramRunner) -> ShellRun | Unknown:
         """See `toolsim.shell.base.Shell.run`."""
-        if (
-            world.windows
-            or world.profile.userland not in ("gnu", "bsd")
-            or world.profile.shell not in ("bash", "sh", "zsh")
-        ):
+        if world.profile.userland not in ("gnu", "bsd") or world.profile.shell not in ("bash", "sh", "zsh"):
             return Unknown(f"the {world.profile.userland} userland with {world.profile.shell} is not held")
+        if any(fact.text == REWRITTEN for fact in world.facts):
+            return Unknown(REWRITTEN)
+        if world.windows and _WINDOWS_PATH.search(command.command):
+            return Unknown("a path in the spelling of Windows")
         parsed = parse(command.command)
         home = home_directory(world)
         known = {**({"HOME": home} if home else {}), **shell_env(world.env), **command.env}

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from toolsim import paths
 from toolsim.files import Names
+from toolsim.ignored import LEFT_BY
 from toolsim.shell.fuse import DIRECTORY, Node
 from toolsim.world import World
 
@@ -25,6 +26,8 @@ NOISE = frozenset({
     "/etc/host.conf", "/etc/selinux", "/etc/mtab", "/etc/xattr.conf", "/etc/terminfo", "/selinux", "/sys", "/var/run",
 })  # fmt: skip
 LOOKED_FOR = frozenset({"/etc/ld.so.cache", "/etc/ld.so.preload", "/etc/nsswitch.conf", "/etc/passwd", "/var/run"})
+# git heeds ignore files; a shell lists for its wildcards, which name other files.
+_OWN_LISTERS = frozenset({"git", "bash", "sh"})
 _PROGRAM_DIRECTORIES = ("bin", ".bin", "sbin", "Scripts")
 
 
@@ -34,7 +37,7 @@ class Territory:
 
     `standing` are directories that exist whatever the world knows (those above the root, the working directory);
     `real` the names of programs that the toolbox holds; `programs` paths that the command line names as programs,
-    `named` all its words; `missing` are committed files that the checkout lacks.
+    `named` all its words, read from `cwd`; `missing` are committed files that the checkout lacks.
     """
 
     world: World
@@ -44,6 +47,7 @@ class Territory:
     programs: frozenset[str] = frozenset()
     named: frozenset[str] = frozenset()
     missing: frozenset[str] = frozenset()
+    cwd: str = "/"
     touched: set[str] = field(default_factory=set)
     reached: set[str] = field(default_factory=set)
     names: set[str] = field(default_factory=set)
@@ -57,7 +61,16 @@ class Territory:
         self.git = paths.join(self.world.root, ".git")
         self._uncertain = self.world.overlay().unknown | self.missing
         above = {a for path in self._uncertain for a in paths.ancestors(path.rstrip("/") or "/")}
+        above |= {a for path in self._named_unknown() for a in paths.ancestors(path)}
         self._directories = self.standing | above | {p.rstrip("/") for p in self._uncertain if p.endswith("/")}
+
+    def _named_unknown(self) -> set[str]:
+        """Unknown paths below the root that the line names, from its directory or from one that it may go to."""
+        words = [word for word in self.named if word and not word.startswith(("-", "/")) and "\n" not in word]
+        places = [place for word in words if self.world.kind(place := paths.canonical(word, self.cwd)) == "dir"]
+        full = [word for word in self.named if word.startswith("/")]
+        full += [paths.canonical(word, base) for base in (self.cwd, *places) for word in words]
+        return {p for p in full if paths.relative(p, self.world.root) and self.world.kind(p) == "unknown"}
 
     def find(self, path: str) -> Node | None:
         """What the layer holds; called by the server's thread."""
@@ -82,6 +95,8 @@ class Territory:
                 self.git_listed.add(_process_name(pid))
             elif place in SYSTEM or not self._names_known(place):
                 self.touched.add(place)
+            elif (left := self._left_behind(place)) is not None and _process_name(pid) not in _OWN_LISTERS:
+                self.touched.add(left)
         elif path == "/bin":
             self.touched.add("/usr/bin")
 
@@ -110,6 +125,19 @@ class Territory:
         names = self.world.listing(place)
         inside = paths.relative(place, self.world.root) is not None
         return isinstance(names, Names) and (names.complete or inside)
+
+    def _left_behind(self, place: str) -> str | None:
+        """An ignored path in the directory that work on the project leaves there; nobody has shown whether it did."""
+        inside, rules = paths.relative(place, self.world.root), self.world.files.rules
+        if inside is None or rules is None:
+            return None
+        for manifest, names in LEFT_BY.items():
+            if self.world.kind(paths.join(place, manifest)) == "file":
+                for name in names:
+                    left = paths.join(place, name)
+                    if self.world.kind(left) == "unknown" and rules.matches(paths.join(inside, name) + "/"):
+                        return left
+        return None
 
     def _covered(self, path: str) -> bool:
         return any(a.rstrip("/") + "/" in self._uncertain for a in (path, *paths.ancestors(path)))

@@ -160,6 +160,21 @@ def test_refused_edits_have_the_tools_words(problem, text):
     assert show(EDIT, problem).content == f"<tool_use_error>{text}</tool_use_error>"
 
 
+@pytest.mark.parametrize(
+    ("version", "form"),
+    [("2.1.37", "snippet"), ("2.1.41", "snippet"), ("2.1.43", None), ("2.1.45", "overwritten"), ("2.1.49", "short")],
+)
+def test_the_confirmation_of_an_overwritten_file_follows_the_version(version, form):
+    assert profile(version).parameters["write_form"] == form
+
+
+def test_an_edit_of_unseen_text_is_confirmed_in_the_form_that_shows_none_of_it():
+    tool = call("Edit", file_path="/repo/a.py", old_string="a", new_string="b")
+    unseen = Changed((Change("/repo/a.py", None, None),), unseen=True)
+    assert show(tool, unseen).content == "The file /repo/a.py has been updated successfully."
+    assert isinstance(show(tool, unseen, OLD), Unknown)
+
+
 def test_writes_are_confirmed_as_created_or_updated():
     write = call("Write", file_path="/a", content="x")
     assert show(write, Changed((Change("/a", None, "x"),))).content == "File created successfully at: /a"

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from toolsim.actions import Blur, Fact, MakeDirectory, MovePath, PutFile, RemovePath, SetCwd, SetEnv, Unknown
+from toolsim.actions import REWRITTEN, Blur, Fact, MakeDirectory, MovePath, PutFile, RemovePath, SetCwd, SetEnv, Unknown
 from toolsim.errors import ShellError, SimulationFailed
 from toolsim.shell.base import ProgramResult
 from toolsim.shell.run import Limits
@@ -292,3 +292,67 @@ async def test_many_commands_run_at_once(place):
         *(replace(place, world=place.world.fork()).text(f"echo {n} | foo{n}; echo {n}") for n in range(6))
     )
     assert texts == [f"<foo{n}>\n{n}\n" for n in range(6)]
+
+
+PROJECT = {".gitignore": "node_modules/\n/dist\n", "package.json": "{}\n", "src/a.ts": "x\n", "src/b.ts": "x\n"}
+
+
+@pytest.mark.parametrize(
+    ("command", "certain"),
+    [
+        ("find . -name '*.ts'", False),
+        ("grep -rn x .", False),
+        ("ls", False),
+        ("find src -name '*.ts'", True),
+        ("ls src", True),
+        ("git status --short", True),
+        ("cat src/*.ts", True),
+    ],
+)
+async def test_a_walk_past_what_a_build_leaves_behind_is_not_certain(place_of, command, certain):
+    found = await place_of(PROJECT).try_run(command)
+    assert isinstance(found, Unknown) is not certain
+    if not certain:
+        assert "node_modules" in found.reason
+
+
+@pytest.mark.parametrize(
+    ("command", "certain"),
+    [
+        ("find src -type f | head -1", False),
+        ("grep -r x src | head -n 2", False),
+        ("find src -type f | sort | head -1", True),
+        ("find src -type f | head -20", True),
+        ("cat src/a.ts src/b.ts | head -1", True),
+    ],
+)
+async def test_a_walk_that_is_cut_unsorted_is_not_certain(place_of, command, certain):
+    found = await place_of(PROJECT).try_run(command)
+    assert isinstance(found, Unknown) is not certain
+
+
+async def test_no_command_is_computed_once_a_proxy_stands_before_the_shell(place):
+    place.world.apply(Fact(REWRITTEN, ""))
+    assert await place.try_run("cat src/app.py") == Unknown(REWRITTEN)
+
+
+async def test_a_windows_session_is_computed_unless_a_path_is_spelt_its_own_way(place_of):
+    place = place_of(root="/d/work")
+    place.world.windows = True
+    assert (await place.run("cat README.md; pwd")).output.stdout.endswith("/d/work\n")
+    for command in ("cat D:/work/README.md", "cat 'D:\\work\\README.md'", "type src\\app.py"):
+        assert await place.try_run(command) == Unknown("a path in the spelling of Windows")
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "cat web/dist/a.js 2>/dev/null || true",
+        "cd web && sed -n 1,2p dist/a.js",
+        "test -f web/node_modules/x && echo y",
+    ],
+)
+async def test_an_ignored_path_that_a_command_names_is_not_taken_as_absent(place_of, command):
+    found = await place_of({".gitignore": "dist/\nnode_modules/\n", "web/a.ts": "x\n"}).try_run(command)
+    assert isinstance(found, Unknown)
+    assert "is not known" in found.reason
