@@ -13,10 +13,11 @@ from typing import Literal
 from harness.candidate import Candidate
 from harness.graph import Seat, play
 from harness.ledger import ModelStep, Progress, Spent, ToolStep, fold
+from harness.recut import Recut
 from harness.rows import End
 from harness.scene import Scene
 from toolsim.errors import BudgetExceeded, ModelError, ShellError, SimulationFailed, ToolsimError
-from toolsim.rebuild import Fold
+from toolsim.rebuild import Fold, Rebuilt
 from toolsim.simulator import Answer, ToolSimulator
 from toolsim.trajectory import Message, ToolCall, effects
 from toolsim.world import World
@@ -40,7 +41,8 @@ class Rollout:
 
     `forcing` is `none` for a candidate of its own; with recorded actions `free` lets the simulated results stand,
     `teacher` takes the record in after each answer. In both of these a call that cannot be answered is counted and
-    the record is taken in, since the actions that follow were made on it.
+    the record is taken in, since the actions that follow were made on it. `recut` (`teacher` only) renews the world
+    before each agent message, as a cut there would.
     """
 
     scene: Scene
@@ -50,14 +52,14 @@ class Rollout:
     limits: Limits = Limits()
     forcing: Forcing = "none"
     seed: int = 0
+    recut: Recut | None = None
     world: World = field(init=False)
     _record: Fold = field(init=False)
     _results: Mapping[str, Message] = field(init=False)
     _started: float = field(init=False, default=0.0)
 
     def __post_init__(self) -> None:
-        self.world = self.scene.rebuilt.world.fork()
-        self._record = Fold(self.scene.prefix.session, self.scene.scaffold, self.world, refit=False)
+        self._enter(self.scene.rebuilt)
         items = effects(self.scene.reference.items)
         self._results = {m.result.call_id: m for m in items if m.result is not None}
 
@@ -128,12 +130,28 @@ class Rollout:
     def _apply(self, step: ModelStep | ToolStep) -> None:
         if isinstance(step, ModelStep):
             if self.forcing != "none":
-                self._record.take(step.message)
+                self._cut_again()
+                self._take(step.message)
         elif step.taken_in:
-            self._record.take(self._results[step.call.id])
+            self._take(self._results[step.call.id])
         else:
             for mutation in step.mutations:
                 self.world.apply(mutation)
+
+    def _take(self, message: Message) -> None:
+        self._record.take(message)
+        if self.recut is not None:
+            self.recut.take(message)
+
+    def _cut_again(self) -> None:
+        rebuilt = self.recut.renewed() if self.recut is not None else None
+        if rebuilt is not None:
+            self._enter(rebuilt)
+            self.simulator.profile, self.simulator.start = rebuilt.world.profile, rebuilt.world
+
+    def _enter(self, rebuilt: Rebuilt) -> None:
+        self.world = rebuilt.world.fork()
+        self._record = Fold(self.scene.prefix.session, self.scene.scaffold, self.world, refit=False)
 
     def _limit(self, progress: Progress) -> str | None:
         limits, spent = self.limits, progress.spent

@@ -69,10 +69,7 @@ def set_scene(
     prefix, reference = split(trajectory, cut.turn, cut.step)
     scaffold = scaffold_for(trajectory.session.agent)
     base = locate(prefix, known) if use_repository else None
-    snapshot: Snapshot | None = open_snapshot(Path(base.repository.git_dir), base.commit) if base else None
-    rebuilt = rebuild_measured(prefix, scaffold, snapshot=snapshot, root=base.root if base else None)
-    if snapshot is not None:
-        _fit_git(rebuilt, prefix, snapshot)
+    rebuilt = rebuild_on(prefix, scaffold, base)
     tools, tools_from = _tools(trajectory, prefix, scaffold, rebuilt)
     prompt, prompt_from = _system_prompt(prefix, system_prompt)
     facts: JsonObject = {
@@ -86,6 +83,19 @@ def set_scene(
         "as_of": prefix.as_of,
     }  # fmt: skip
     return Scene(prefix, reference, scaffold, rebuilt, base, tools, model_view(prefix.items), prompt, facts)
+
+
+def rebuild_on(prefix: Prefix, scaffold: Scaffold, base: Base | None) -> Rebuilt:
+    """The world that the prefix leaves of this base.
+
+    Raises:
+        RepositoryError: the base cannot be read.
+    """
+    snapshot: Snapshot | None = open_snapshot(Path(base.repository.git_dir), base.commit) if base else None
+    rebuilt = rebuild_measured(prefix, scaffold, snapshot=snapshot, root=base.root if base else None)
+    if snapshot is not None:
+        _fit_git(rebuilt, prefix, snapshot)
+    return rebuilt
 
 
 def _fit_git(rebuilt: Rebuilt, prefix: Prefix, snapshot: Snapshot) -> None:
