@@ -235,7 +235,7 @@ def _below(root: str, texts: Iterable[ShownText]) -> dict[str, list[Seen]]:
     for text in texts:
         name = paths.relative(text.path, root)
         if name and "\n" not in name:
-            found.setdefault(name, []).append(Seen(name, text.text, text.start, text.whole))
+            found.setdefault(name, []).append(Seen(name, text.text, text.start, text.whole, text.total))
     return found
 
 

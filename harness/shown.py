@@ -34,7 +34,7 @@ _MOST_WORDS = 400
 class ShownText:
     """Text that a result showed of a file that the session had not touched: from line `start` on, or all of it.
 
-    `path` is canonical (`toolsim.paths`), `position` the item index of the result.
+    `path` is canonical (`toolsim.paths`), `position` the item index of the result, `total` the stated number of lines.
     """
 
     path: str
@@ -42,6 +42,7 @@ class ShownText:
     start: int
     whole: bool
     position: int
+    total: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,8 +117,8 @@ class _Looking:
 
     def _see(self, seen: Seen, key: str, position: int) -> None:
         self.names.setdefault(key)
-        if self.fold.world.files.last_change(key) == 0:
-            self.texts.append(ShownText(key, seen.text, seen.start, seen.whole, position))
+        if (seen.text or seen.whole) and self.fold.world.files.last_change(key) == 0:
+            self.texts.append(ShownText(key, seen.text, seen.start, seen.whole, position, seen.total))
 
     def _printed(self, call: ToolCall, action: RunShell, result: ToolResult) -> Seen | None:
         """The file that a command printed and did nothing else."""

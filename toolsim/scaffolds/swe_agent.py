@@ -3,7 +3,8 @@
 Source: the public SWE-agent repository (`config/commands`, `tools/edit_anthropic`) and recorded trajectories.
 Profile parameters: `window` (lines shown), `crlf` (1.x terminals end lines in CRLF), `strip` (1.x: white space around
 an output is cut off), `newline` (0.x: the line end after an output is kept; the last releases cut it off), `prefix`
-(text before every observation, such as `OBSERVATION:`), `empty` (what stands for no output).
+(text before every observation, such as `OBSERVATION:`), `empty` (what stands for no output), `linter` (0.x: whose words
+syntax errors have, see `swe_lint`; the public image has Python 3.9).
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from toolsim.actions import (
     Action,
     Edit,
     EditLines,
+    Glob,
+    Grep,
     Invalid,
     MarkRead,
     Mutation,
@@ -33,7 +36,7 @@ from toolsim.actions import (
 )  # fmt: skip
 from toolsim.scaffolds.base import Rendered, ScaffoldProfile
 from toolsim.scaffolds.str_replace import EditorForm, editor_action, editor_output
-from toolsim.scaffolds.swe_window import Window, window_action, window_output
+from toolsim.scaffolds.swe_window import Window, shown_by_search, window_action, window_output
 from toolsim.trajectory import JsonObject, Message, Session, ToolCall, ToolDefinition, ToolResult
 
 EMPTY = "Your command ran successfully and did not produce any output."
@@ -44,6 +47,8 @@ _SHOWN = re.compile(
 )
 _MORE = re.compile(r"(?m)^\(\d+ more lines (?:above|below)\)$")
 _STATED = re.compile(r"shows you (\d+) lines of a file at a time")
+_PROMPT = re.compile(r"(?m)^\(Open file: \S.*\)$|^bash-\$$")
+_NEW_WORDS = re.compile(r"(?m)^- E999 .*(?:an indented block after|detected at line|never closed|expected ':')")
 _NUMBERED = re.compile(r"(\d+):(.*)")
 _FORM = EditorForm()
 
@@ -88,7 +93,7 @@ class SweAgentScaffold:
     def fit(self, session: Session, messages: Sequence[Message]) -> ScaffoldProfile:
         """Generation, line ends and prefix of the results in the prefix."""
         names = Counter(call.name for m in messages for call in m.calls)
-        old = names["command"] > 0 or (session.agent_version or "1").startswith("0")
+        old = names["command"] > 0 or (session.agent_version or "").startswith("0") or _is_old(session, messages)
         submits = {call.id for m in messages for call in m.calls if call.name == "submit"}
         results = [m.result for m in messages if m.result is not None and m.result.call_id not in submits]
         texts = [result.content for result in results if result.content]
@@ -129,8 +134,8 @@ class SweAgentScaffold:
             )
             if isinstance(made, Unknown):
                 return made
-            text, window = made
-            return Rendered(_observation(text, profile), None, None, window.env())
+            text, window, taken_back = made
+            return Rendered(_observation(text, profile), None, None, (*taken_back, *window.env()))
         if isinstance(action, Read) and not profile.parameters.get("strip", True):
             return Unknown("what stands at the end of a view")
         shown = editor_output(call.arguments, action, outcome, _FORM)
@@ -142,6 +147,8 @@ class SweAgentScaffold:
         """Lines that a window shows; a created or edited file where it shows all of it; the window's place."""
         if isinstance(action, Write) and "created successfully" in result.content:
             return (PutFile(action.path, action.content.encode("utf-8", "surrogateescape")), MarkRead(action.path))
+        if isinstance(action, Grep | Glob):
+            return shown_by_search(result.content)
         match = _SHOWN.match(result.content)
         if match is None or not isinstance(action, Read | Write | EditLines):
             return _edited_text(action, result, profile)
@@ -150,7 +157,8 @@ class SweAgentScaffold:
         whole = [n for n, _ in numbered] == list(range(1, int(match["total"]) + 1))
         moved = _moved(match, numbered, profile)
         if isinstance(action, Read):
-            shown = Seen(match["path"], text if whole else text[:-1], numbered[0][0] if numbered else 1, whole)
+            first = numbered[0][0] if numbered else 1
+            shown = Seen(match["path"], text if whole else text[:-1], first, whole, int(match["total"]))
             return (shown, MarkRead(match["path"]), *moved) if numbered or whole else moved
         if not whole:
             return (MarkRead(match["path"]), *moved)
@@ -173,6 +181,12 @@ class SweAgentScaffold:
         return f"{output}\n" if _observation(f"{output}\n", profile) == text else None
 
 
+def _is_old(session: Session, messages: Sequence[Message]) -> bool:
+    """Whether the prompt is that of the file window, where no call has shown it yet."""
+    told = (session.system_prompt or "", *(m.text for m in messages if m.role in ("system", "user")))
+    return not session.tools and any(_PROMPT.search(text) for text in told)
+
+
 def _form_0(session: Session, messages: Sequence[Message], texts: Sequence[str]) -> JsonObject:
     """The file window of 0.x. Of the outputs most end as the release leaves them."""
     told = [session.system_prompt or "", *(m.text for m in messages if m.role in ("system", "user"))]
@@ -183,6 +197,7 @@ def _form_0(session: Session, messages: Sequence[Message], texts: Sequence[str])
         "window": _window_size(texts) or stated,
         "newline": sum(ended) * 2 >= len(ended),
         "clamp_lines": True,
+        "linter": "3.10" if any(_NEW_WORDS.search(text) for text in texts) else "3.9",
     }
 
 
@@ -211,7 +226,8 @@ def _window_size(texts: Sequence[str]) -> int:
 
 
 def _window(profile: ScaffoldProfile, env: Mapping[str, str] | None) -> Window:
-    return Window.of(env or {}, int(profile.parameters.get("window", 100)))
+    words = "3.10" if profile.parameters.get("linter") == "3.10" else "3.9"
+    return Window.of(env or {}, int(profile.parameters.get("window", 100)), words)
 
 
 def _moved(match: re.Match[str], numbered: list[tuple[int, str]], profile: ScaffoldProfile) -> tuple[Mutation, ...]:
