@@ -51,6 +51,7 @@ _PROMPT = re.compile(r"(?m)^\(Open file: \S.*\)$|^bash-\$$")
 _NEW_WORDS = re.compile(r"(?m)^- E999 .*(?:an indented block after|detected at line|never closed|expected ':')")
 _NUMBERED = re.compile(r"(\d+):(.*)")
 _FORM = EditorForm()
+_SUBMIT = "git add -A && git diff --cached"
 
 
 def _schema(required: Sequence[str], **properties: str) -> dict:  # type: ignore[type-arg]
@@ -106,6 +107,8 @@ class SweAgentScaffold:
     ) -> Action:
         """Text commands by the window's state in `env`; the editor and bash by their arguments."""
         command = call.arguments.get("command", call.raw)
+        if call.name == "command" and str(command or "").strip() == "submit":
+            return RunShell(_SUBMIT, profile.cwd)
         if call.name == "command":
             return window_action(str(command or ""), cwd, _window(profile, env))
         if call.name == "bash":
@@ -124,6 +127,8 @@ class SweAgentScaffold:
         match outcome:
             case ShellOutput(running=str()) | ShellOutput(timed_out=True):
                 return Unknown("how a command that does not end is shown")
+            case ShellOutput() if isinstance(action, RunShell) and action.command == _SUBMIT:
+                return _submission(outcome)
             case ShellOutput():
                 return Rendered(_observation(outcome.output, profile), None, outcome.exit_code)
             case Reply(text, is_error):
@@ -179,6 +184,13 @@ class SweAgentScaffold:
         output = text.removeprefix(prefix)
         output = output.replace("\r\n", "\n") if form.get("crlf") else output
         return f"{output}\n" if _observation(f"{output}\n", profile) == text else None
+
+
+def _submission(outcome: ShellOutput) -> Rendered | Unknown:
+    """What stood between the marks that the command prints: a line end, then the patch."""
+    if outcome.exit_code or outcome.stderr or not outcome.stdout:
+        return Unknown("how a submission without a patch is shown")
+    return Rendered(f"\n{outcome.stdout}", None, outcome.exit_code)
 
 
 def _is_old(session: Session, messages: Sequence[Message]) -> bool:

@@ -21,7 +21,10 @@ Words: TypeAlias = Literal["3.9", "3.10"]
 """Whose words syntax errors have: Python up to 3.9, or from 3.10 on."""
 
 _CODES = {messages.UndefinedName: "F821", messages.UndefinedExport: "F822", messages.DuplicateArgument: "F831"}
-_NOQA = re.compile(r"#.*?\b(?:noqa|flake8)\b", re.I)
+# flake8's own comments: `# noqa` on a line, `# flake8: noqa` for the whole file; codes after them are kept to.
+_CODED = r"(?::\s?(?P<codes>[A-Z][0-9]+(?:[,\s]+[A-Z][0-9]+)*))?"
+_NOQA = re.compile(rf"# noqa{_CODED}", re.I)
+_NOQA_FILE = re.compile(rf"(?m)^\s*# flake8[:=]\s*noqa{_CODED}\s*$", re.I)
 # Built in since Python 3.10: an older linter does not know them.
 _NEW_NAMES = frozenset({"aiter", "anext", "EncodingWarning", "BaseExceptionGroup", "ExceptionGroup"})
 _SKIPPED = frozenset({
@@ -48,21 +51,47 @@ _OLD_WORDS = (
 
 def complaints(text: str, words: Words) -> tuple[str, ...] | None:
     """The linter's findings, as code and words, in its order; none is a clean file, `None` is not known."""
-    if _NOQA.search(text):
-        return None
+    skipped = _NOQA_FILE.search(text)
+    if skipped:
+        return None if skipped["codes"] else ()
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             tree = ast.parse(text, feature_version=(3, 9) if words == "3.9" else None)
-        found = sorted([*_names(tree), *_indents(text)], key=lambda each: (each[0].partition(" ")[0], each[1]))
+        findings = [each for each in [*_names(tree), *_indents(text)] if not _excused(*each, text)]
     except SyntaxError as error:
         said = _said(error, words)
-        return None if said is None else (said,)
+        return None if said is None or _NOQA.search(error.text or "") else (said,)
     except (ValueError, tokenize.TokenError, RecursionError, MemoryError):
         return None
     if words == "3.9" and any(isinstance(n, ast.Name) and n.id in _NEW_NAMES for n in ast.walk(tree)):
         return None
-    return tuple(finding for finding, _ in found)
+    return tuple(finding for finding, _ in sorted(findings, key=lambda each: (_code(each[0]), each[1])))
+
+
+def _code(finding: str) -> str:
+    return finding.partition(" ")[0]
+
+
+def _excused(finding: str, line: int, text: str) -> bool:
+    """Whether a comment on the statement's lines takes the finding back."""
+    first, last = next((span for span in _statements(text) if span[0] <= line <= span[1]), (line, line))
+    comment = _NOQA.search("\n".join(text.split("\n")[first - 1 : last]))
+    if comment is None:
+        return False
+    codes = comment["codes"]
+    return codes is None or any(_code(finding).startswith(code.upper()) for code in re.split(r"[,\s]+", codes))
+
+
+def _statements(text: str) -> Iterator[tuple[int, int]]:
+    """First and last line of each logical line."""
+    first: int | None = None
+    for token in tokenize.generate_tokens(io.StringIO(text).readline):
+        if first is None and token.type not in _SKIPPED:
+            first = token.start[0]
+        if token.type == tokenize.NEWLINE and first is not None:
+            yield first, token.end[0]
+            first = None
 
 
 def _names(tree: ast.Module) -> Iterator[tuple[str, int]]:

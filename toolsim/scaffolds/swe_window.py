@@ -95,8 +95,6 @@ def window_action(command: str, cwd: str, window: Window) -> Action:
     name, _, rest = command.strip().partition(" ")
     if name.split("\n")[0] == "edit":
         return _edit(command, window)
-    if name.split("\n")[0] == "submit":
-        return Opaque("submit")
     parser = _COMMANDS.get(name.split("\n")[0])
     words = _words(rest)
     if parser is None or words is None:
