@@ -14,6 +14,7 @@ from pathlib import Path
 from harness.repositories import Base, locate
 from harness.selection import Cut
 from harness.tooldefs import infer_tools
+from repos.abbreviation import LEAST, abbreviation
 from repos.catalog import KnownRepository
 from repos.history import short_id
 from repos.snapshot import Snapshot, open_snapshot
@@ -35,7 +36,6 @@ from toolsim.trajectory import (
 _SHORT_ID = re.compile(r"(?m)^(?:index )?([0-9a-f]{7,12})(?=\.\.[0-9a-f]{7,12} | [A-Za-z(])")
 """Short ids as `git log --oneline` and the `index` lines of diffs show them."""
 
-_LEAST_SHORT = 7
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,15 +99,16 @@ def rebuild_on(prefix: Prefix, scaffold: Scaffold, base: Base | None) -> Rebuilt
 
 
 def _fit_git(rebuilt: Rebuilt, prefix: Prefix, snapshot: Snapshot) -> None:
-    """How long git's short ids are in this session: as its own output shows, else the least if all of today's fit it.
-
-    The length grows with the number of objects, so a repository that has outgrown the least since says nothing of then:
-    the parameter is 0, not known.
+    """How long git's short ids are in this session: as its own output shows, else the least if all of today's fit it,
+    else what every clone with this commit has. The length grows with the number of objects; 0 is not known.
     """
     results = (m.result.content for m in effects(prefix.items) if m.result is not None)
     lengths = Counter(len(found) for text in results for found in _SHORT_ID.findall(text))
     today = len(short_id(snapshot.git_dir, snapshot.commit))
-    shown = lengths.most_common(1)[0][0] if lengths else today if today == _LEAST_SHORT else 0
+    if lengths:
+        shown = lengths.most_common(1)[0][0]
+    else:
+        shown = today if today == LEAST else abbreviation(snapshot.git_dir, snapshot.commit) or 0
     world = rebuilt.world
     world.profile = replace(world.profile, parameters={**world.profile.parameters, "git_abbrev": shown})
 

@@ -13,7 +13,7 @@ from repos.commits import CommitTable, commit_table, refs_state
 from repos.git import History
 from repos.refs import read_refs
 
-_MOST = 4
+_MOST = 6
 
 
 def pull_bases(git_dir: Path, number: int) -> tuple[str, ...]:
@@ -42,14 +42,25 @@ def _found(git_dir: Path, table: CommitTable, number: int, head: str | None) -> 
     tip = refs.branches[refs.default] if refs.default is not None else None
     for oid in (*table.pulls.get(number, ()), *(_brought_in(history, head, tip) if head and tip else ())):
         before, *others = (*table.commits[oid].parents, None)
-        if before is not None:
-            side = others[0] or head
-            yield history.first("merge-base", before, side) if side is not None else None
-            yield before
+        side = others[0] or head
+        if before is not None and side is not None:
+            yield from _between(history, table, before, side)
+        yield before
     if head is not None and tip is not None:
         base = history.first("merge-base", tip, head)
         # a head on the main line itself says nothing of how many commits came with it: at least that one did
         yield base if base != head else history.first("rev-parse", "--verify", "--quiet", f"{head}^")
+
+
+def _between(history: History, table: CommitTable, before: str, side: str) -> Iterator[str | None]:
+    """A host takes for the base the target's tip when a request is opened, which is near its first commit and may be
+    later than where it branched off; a later push may move it.
+    """
+    branched = history.first("merge-base", before, side)
+    own = [table.commits[oid].time for oid in history.ask("rev-list", f"{before}..{side}") if oid in table.commits]
+    tips = [table.last_before(before, moment) for moment in (min(own), max(own))] if own else [None, None]
+    opened, pushed = (t if t and branched and history.first("merge-base", branched, t) == branched else None for t in tips)
+    yield from (opened, branched, pushed)
 
 
 def _brought_in(history: History, head: str, tip: str) -> list[str]:

@@ -79,10 +79,11 @@ class Patch:
 
 @dataclass(frozen=True, slots=True)
 class Glob:
-    """Find files by pattern under `path`."""
+    """Find files by pattern under `path`; `everywhere` where ignored files are found too."""
 
     pattern: str
     path: str
+    everywhere: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -153,7 +153,7 @@ class SweAgentScaffold:
         if isinstance(action, Write) and "created successfully" in result.content:
             return (PutFile(action.path, action.content.encode("utf-8", "surrogateescape")), MarkRead(action.path))
         if isinstance(action, Grep | Glob):
-            return shown_by_search(result.content)
+            return shown_by_search(result.content, profile.cwd)
         match = _SHOWN.match(result.content)
         if match is None or not isinstance(action, Read | Write | EditLines):
             return _edited_text(action, result, profile)

@@ -39,6 +39,7 @@ _SAME = (
     re.compile(r"unexpected character after line continuation character"),
     re.compile(r"invalid syntax"),
 )
+_AHEAD = re.compile(r"unmatched|closing parenthesis|unterminated|.* was never closed")
 # What Python from 3.10 on says, and what 3.9 said of the same.
 _OLD_WORDS = (
     (re.compile(r"expected an indented block after .*"), "expected an indented block"),
@@ -60,7 +61,7 @@ def complaints(text: str, words: Words) -> tuple[str, ...] | None:
             tree = ast.parse(text, feature_version=(3, 9) if words == "3.9" else None)
         findings = [each for each in [*_names(tree), *_indents(text)] if not _excused(*each, text)]
     except SyntaxError as error:
-        said = _said(error, words)
+        said = _said(_first(error, text) if words == "3.9" else error, words)
         return None if said is None or _NOQA.search(error.text or "") else (said,)
     except (ValueError, tokenize.TokenError, RecursionError, MemoryError):
         return None
@@ -111,6 +112,22 @@ def _indents(text: str) -> Iterator[tuple[str, int]]:
             if len(token.line[: token.start[1]].expandtabs(8)) % 4:
                 yield "E111 indentation is not a multiple of 4", token.start[0]
             first = False
+
+
+def _first(error: SyntaxError, text: str) -> SyntaxError:
+    """The error that Python up to 3.9 stopped at. Later ones read on to the end of the text and prefer a bracket or a
+    string that is wrong further down.
+    """
+    if error.lineno is None or error.offset is None or not _AHEAD.match(str(error.args[0])):
+        return error
+    lines = text.split("\n")[: error.lineno]
+    lines[-1] = lines[-1][: error.offset - 1]
+    try:
+        ast.parse("\n".join(lines))
+    except SyntaxError as earlier:
+        if earlier.lineno is not None and earlier.lineno < error.lineno and not _AHEAD.match(str(earlier.args[0])):
+            return earlier
+    return error
 
 
 def _said(error: SyntaxError, words: Words) -> str | None:

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from toolsim import paths
+from toolsim import artefacts, paths
 from toolsim.actions import (
     Action,
     Change,
@@ -30,6 +30,7 @@ from toolsim.actions import (
     Problem,
     PutFile,
     Read,
+    RemovePath,
     RunShell,
     Seen,
     SetEnv,
@@ -158,7 +159,9 @@ def _search_file(words: list[str], cwd: str, window: Window) -> Action:
 
 def _grep(term: str, path: str) -> Action:
     pattern = _basic_regex(term)
-    return Opaque("search", {"term": term, "path": path}) if pattern is None else Grep(pattern, path)
+    if pattern is None:
+        return Opaque("search", {"term": term, "path": path})
+    return Grep(pattern, path, {"everywhere": True})
 
 
 def _basic_regex(term: str) -> str | None:
@@ -175,7 +178,7 @@ def _find_file(words: list[str], cwd: str, window: Window) -> Action:
     if not 1 <= len(words) <= 2:
         return Invalid("Usage: find_file <file_name> [<dir>]")
     name = re.sub(r"[{}]", lambda m: "\\" + m[0], words[0])
-    return Glob(f"**/{name}", paths.canonical(words[1] if len(words) > 1 else ".", cwd))
+    return Glob(f"**/{name}", paths.canonical(words[1] if len(words) > 1 else ".", cwd), everywhere=True)
 
 
 _COMMANDS = {
@@ -342,18 +345,26 @@ def _files(name: str, path: str, found: tuple[str, ...]) -> str:
     return "\n".join([f'Found {len(found)} matches for "{name}" in {path}:', *found]) + "\n"
 
 
-def shown_by_search(text: str) -> tuple[Seen, ...]:
-    """What the output of `search_file`, `search_dir` or `find_file` shows of files: lines, or that they are there."""
+def shown_by_search(text: str, root: str) -> tuple[Seen | RemovePath, ...]:
+    """What the output of `search_file`, `search_dir` or `find_file` shows of files: lines, or that they are there.
+
+    A search of `root` that found a module of the project's own package but no copy of it shows that there is no `build`.
+    """
     head = _FOUND.match(text)
     if head is None:
         return ()
     where, lines = head["path"], text.split("\n")[1:]
-    shown: list[Seen] = []
+    shown: list[Seen | RemovePath] = []
     for line in lines:
         if match := _FOUND_LINE.fullmatch(line):
             shown.append(Seen(where, match[2], int(match[1])))
         elif match := _FOUND_FILE.fullmatch(line):
             shown.append(Seen(match[1], ""))
+    build, package = paths.join(root, artefacts.BUILD), root.rpartition("__")[2]
+    own = re.compile(rf"{re.escape(root)}/(?:src/|lib/)?{re.escape(package)}/.*\.py")
+    names = [seen.path for seen in shown]
+    if where == root and any(map(own.fullmatch, names)) and not any(n.startswith(f"{build}/") for n in names):
+        shown.append(RemovePath(build))
     return tuple(shown)
 
 
