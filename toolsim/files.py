@@ -156,6 +156,8 @@ class Files:
         changed: dict[str, bytes | None] = {}
         unknown: set[str] = set()
         directories: set[str] = set()
+        if self.snapshot is None and self.root != "/":
+            unknown.add(self.root.rstrip("/") + "/")
         for tree, marks in self.trees.items():
             if any(m.state == "unknown" or (m.state == "veiled" and not m.suffixes) for m in marks):
                 unknown.add(tree.rstrip("/") + "/")
@@ -259,7 +261,7 @@ class Files:
 
     def _show_name(self, key: str) -> None:
         """A file is there. In a directory that nothing told of there may be any others."""
-        if self.kind(key) == "file":
+        if self.kind(key) == "file" or self.snapshot is None:
             return
         above = [place for place in paths.ancestors(key) if paths.relative(place, self.root) and self.kind(place) != "dir"]
         reason = "a search found files in it that the commit lacks"

@@ -2,7 +2,7 @@
 
 Source: the public SWE-agent repository (`config/commands`, `tools/edit_anthropic`) and recorded trajectories.
 Profile parameters: `window` (lines shown), `crlf` (1.x terminals end lines in CRLF), `strip` (1.x: white space around
-an output is cut off), `newline` (0.x: the line end after an output is kept; the last releases cut it off), `prefix`
+an output is cut off; `None` is not known), `newline` (0.x: the line end after an output is kept; the last releases cut it off), `prefix`
 (text before every observation, such as `OBSERVATION:`), `empty` (what stands for no output), `linter` (0.x: whose words
 syntax errors have, see `swe_lint`; the public image has Python 3.9).
 """
@@ -14,9 +14,11 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from toolsim.actions import (
+    GIT_MOVED,
     Action,
     Edit,
     EditLines,
+    Fact,
     Glob,
     Grep,
     Invalid,
@@ -49,6 +51,7 @@ _MORE = re.compile(r"(?m)^\(\d+ more lines (?:above|below)\)$")
 _STATED = re.compile(r"shows you (\d+) lines of a file at a time")
 _PROMPT = re.compile(r"(?m)^\(Open file: \S.*\)$|^bash-\$$")
 _NEW_WORDS = re.compile(r"(?m)^- E999 .*(?:an indented block after|detected at line|never closed|expected ':')")
+_CUT_OFF = re.compile(r"\n *\d+\Z")  # an empty last line of a numbered view, without its tab
 _NUMBERED = re.compile(r"(\d+):(.*)")
 _FORM = EditorForm()
 _SUBMIT = "git add -A && git diff --cached"
@@ -141,7 +144,7 @@ class SweAgentScaffold:
                 return made
             text, window, taken_back = made
             return Rendered(_observation(text, profile), None, None, (*taken_back, *window.env()))
-        if isinstance(action, Read) and not profile.parameters.get("strip", True):
+        if isinstance(action, Read) and not profile.parameters.get("strip"):
             return Unknown("what stands at the end of a view")
         shown = editor_output(call.arguments, action, outcome, _FORM)
         return shown if isinstance(shown, Unknown) else Rendered(_observation(f"{shown[0]}\n", profile), shown[1])
@@ -150,6 +153,8 @@ class SweAgentScaffold:
         self, call: ToolCall, action: Action, result: ToolResult, profile: ScaffoldProfile
     ) -> tuple[Mutation, ...]:
         """Lines that a window shows; a created or edited file where it shows all of it; the window's place."""
+        if call.name == "submit":
+            return (Fact(GIT_MOVED, f"submit {call.id}"),)
         if isinstance(action, Write) and "created successfully" in result.content:
             return (PutFile(action.path, action.content.encode("utf-8", "surrogateescape")), MarkRead(action.path))
         if isinstance(action, Grep | Glob):
@@ -222,9 +227,16 @@ def _form_1(texts: Sequence[str]) -> JsonObject:
         "generation": 1,
         "crlf": any("\r\n" in text for text in bodies) or not any("\n" in text for text in bodies),
         "prefix": PREFIX if marked * 2 >= len(shown) else "",
-        "strip": not any(text != text.strip() for text in bodies),
+        "strip": _stripped(bodies),
         "empty": EMPTY,
     }
+
+
+def _stripped(bodies: Sequence[str]) -> bool | None:
+    """Whether white space around outputs was cut off; `None` where no output shows it."""
+    if any(text != text.strip() for text in bodies):
+        return False
+    return True if any(_CUT_OFF.search(text) for text in bodies) else None
 
 
 def _window_size(texts: Sequence[str]) -> int:
@@ -261,7 +273,7 @@ def _observation(text: str, profile: ScaffoldProfile) -> str:
     form = profile.parameters
     if form.get("generation") == 0:
         return text if form.get("newline", True) else text.removesuffix("\n")
-    body = text.strip() if form.get("strip", True) else text.rstrip("\n")
+    body = text.rstrip("\n") if form.get("strip") is False else text.strip()
     body = body.replace("\n", "\r\n") if form.get("crlf") else body
     return f"{form.get('prefix', '')}{body}" if body.strip() else str(form.get("empty", EMPTY))
 

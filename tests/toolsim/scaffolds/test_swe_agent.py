@@ -23,7 +23,7 @@ from toolsim.actions import (
 )
 from toolsim.scaffolds.base import Rendered
 from toolsim.scaffolds.swe_agent import EMPTY, SWE_AGENT
-from toolsim.scaffolds.swe_lint import is_clean
+from toolsim.scaffolds.swe_lint import complaints
 from toolsim.scaffolds.swe_window import UPDATED
 from toolsim.trajectory import Message, Session, ToolCall, ToolResult
 from toolsim.world import World
@@ -212,7 +212,7 @@ def test_an_edit_that_the_linter_would_report_is_not_answered(world):
     ],
 )
 def test_a_python_text_is_clean_only_if_no_name_is_doubtful(text, clean):
-    assert is_clean(text) is clean
+    assert (complaints(text, "3.9") == ()) is clean
 
 
 @pytest.mark.parametrize(
