@@ -88,10 +88,15 @@ def _locate(prefix: Prefix, known: Sequence[KnownRepository], shown: Shown) -> B
         named = match(known, url=task.repository, directory=None) or named
     others = () if address else (k for k in known if k is not named and _may_be(k, prefix, shown))
     best: Base | None = None
+    others = tuple(others)
     for repository in ([named] if named is not None else []) + list(others):
         base = _base_in(repository, prefix, shown, meant=repository is named)
         if base is not None and (best is None or base.agreed > best.agreed):
             best = base
+    if best is None and named is None and len(others) == 1:
+        # nothing was read yet, but the files that are spoken of are those of one repository only
+        base = _base_in(others[0], prefix, shown, meant=True)
+        return base if base is not None and base.compared == 0 else None
     return best
 
 

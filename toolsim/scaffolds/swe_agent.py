@@ -19,6 +19,7 @@ from toolsim.actions import (
     Edit,
     EditLines,
     Fact,
+    FileText,
     Glob,
     Grep,
     Invalid,
@@ -144,7 +145,7 @@ class SweAgentScaffold:
                 return made
             text, window, taken_back = made
             return Rendered(_observation(text, profile), None, None, (*taken_back, *window.env()))
-        if isinstance(action, Read) and not profile.parameters.get("strip"):
+        if isinstance(outcome, FileText) and not profile.parameters.get("strip"):
             return Unknown("what stands at the end of a view")
         shown = editor_output(call.arguments, action, outcome, _FORM)
         return shown if isinstance(shown, Unknown) else Rendered(_observation(f"{shown[0]}\n", profile), shown[1])
