@@ -156,8 +156,6 @@ class Files:
         changed: dict[str, bytes | None] = {}
         unknown: set[str] = set()
         directories: set[str] = set()
-        if self.snapshot is None and self.root != "/":
-            unknown.add(self.root.rstrip("/") + "/")
         for tree, marks in self.trees.items():
             if any(m.state == "unknown" or (m.state == "veiled" and not m.suffixes) for m in marks):
                 unknown.add(tree.rstrip("/") + "/")
