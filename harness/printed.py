@@ -56,7 +56,8 @@ def printed_lines(command: str, output: str) -> tuple[Seen, ...]:
         return ()
     words = line.invocations[0].arguments
     options = "".join(word.lstrip("-") for word in words if re.fullmatch(r"-[a-zA-Z]+", word))
-    if "n" not in options or set(options) & set("ocABCbZz") or any(word.startswith("--") for word in words):
+    others = any(word.startswith("-") and not re.fullmatch(r"-[a-zA-Z]+", word) for word in words)
+    if "n" not in options or set(options) & set("ocABCbZz") or others:
         return ()
     hits = [Seen(match["path"], match["text"], int(match["line"])) for match in _HIT.finditer(output)]
     files = [word for word in words if not word.startswith("-")][1:]

@@ -40,13 +40,14 @@ def _found(git_dir: Path, table: CommitTable, number: int, head: str | None) -> 
     """From the merge; from the commit that a request was squashed into; from its head alone."""
     history, refs = History(git_dir), read_refs(git_dir)
     tip = refs.branches[refs.default] if refs.default is not None else None
-    for oid in (*table.pulls.get(number, ()), *(_brought_in(history, head, tip) if head and tip else ())):
+    brought = (*table.pulls.get(number, ()), *(_brought_in(history, head, tip) if head and tip else ()))
+    for oid in brought:
         before, *others = (*table.commits[oid].parents, None)
         side = others[0] or head
         if before is not None and side is not None:
             yield from _between(history, table, before, side)
         yield before
-    if head is not None and tip is not None:
+    if head is not None and tip is not None and not brought:
         base = history.first("merge-base", tip, head)
         # a head on the main line itself says nothing of how many commits came with it: at least that one did
         yield base if base != head else history.first("rev-parse", "--verify", "--quiet", f"{head}^")
