@@ -86,10 +86,9 @@ def _locate(prefix: Prefix, known: Sequence[KnownRepository], shown: Shown) -> B
     named = match(known, url=address, directory=prefix.session.cwd)
     if not address and task is not None:
         named = match(known, url=task.repository, directory=None) or named
-    others = () if address else (k for k in known if k is not named and _may_be(k, prefix, shown))
+    others = [] if address else [k for k in known if k is not named and _may_be(k, prefix, shown)]
     best: Base | None = None
-    others = tuple(others)
-    for repository in ([named] if named is not None else []) + list(others):
+    for repository in [*([named] if named is not None else []), *others]:
         base = _base_in(repository, prefix, shown, meant=repository is named)
         if base is not None and (best is None or base.agreed > best.agreed):
             best = base

@@ -37,7 +37,6 @@ _SHORT_ID = re.compile(r"(?m)^(?:index )?([0-9a-f]{7,12})(?=\.\.[0-9a-f]{7,12} |
 """Short ids as `git log --oneline` and the `index` lines of diffs show them."""
 
 
-
 @dataclass(frozen=True, slots=True)
 class Scene:
     """What a rollout starts from. `facts` states how each part was come by, for the record of the rollout."""

@@ -116,7 +116,7 @@ def choose_cut(session: str, trajectory: Trajectory, criteria: Criteria) -> Cut 
 
 
 def choose_cuts(session: str, trajectory: Trajectory, criteria: Criteria) -> tuple[Cut, ...] | Exclusion:
-    """Where to cut one session: as `choose_cut`, or with `every_turn` each turn at its start, so that no call is left out.
+    """Where to cut one session: as `choose_cut`, or with `every_turn` each turn at its start: no call is left out.
 
     Of an autonomous session that is the start of all: `harness.recut` then answers each message as after its own cut.
     """

@@ -29,6 +29,8 @@ def length_for(objects: int) -> int:
 
 @lru_cache(maxsize=256)
 def _length(git_dir: Path, commit: str, state: tuple[str, ...]) -> int | None:
+    if not state:
+        return None
     try:
         least = _objects(git_dir, commit)
         most = _objects(git_dir, commit, "--branches", "--tags", "--remotes")

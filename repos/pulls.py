@@ -60,7 +60,9 @@ def _between(history: History, table: CommitTable, before: str, side: str) -> It
     branched = history.first("merge-base", before, side)
     own = [table.commits[oid].time for oid in history.ask("rev-list", f"{before}..{side}") if oid in table.commits]
     tips = [table.last_before(before, moment) for moment in (min(own), max(own))] if own else [None, None]
-    opened, pushed = (t if t and branched and history.first("merge-base", branched, t) == branched else None for t in tips)
+    opened, pushed = (
+        t if t and branched and history.first("merge-base", branched, t) == branched else None for t in tips
+    )
     yield from (opened, branched, pushed)
 
 

@@ -30,6 +30,8 @@ def versions(git_dir: Path, path: str) -> tuple[str | None, ...]:
 
 @lru_cache(maxsize=16)
 def _lines(git_dir: Path, state: tuple[str, ...]) -> tuple[str, ...]:
+    if not state:
+        return ()
     refs, table = read_refs(git_dir), commit_table(git_dir)
     default = [refs.branches[refs.default]] if refs.default is not None else []
     tags = check(git_dir, [f"{oid}^{{commit}}" for oid in refs.tags.values()]) if refs.tags else []

@@ -261,7 +261,9 @@ class Files:
         """A file is there. In a directory that nothing told of there may be any others."""
         if self.kind(key) == "file" or self.snapshot is None:
             return
-        above = [place for place in paths.ancestors(key) if paths.relative(place, self.root) and self.kind(place) != "dir"]
+        above = [
+            place for place in paths.ancestors(key) if paths.relative(place, self.root) and self.kind(place) != "dir"
+        ]
         reason = "a search found files in it that the commit lacks"
         if above:
             top = min(above, key=len)

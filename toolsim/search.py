@@ -1,8 +1,9 @@
 """Finding files by pattern and lines by regular expression in a world, exactly or not at all.
 
 Neutral options of a `Grep` (a scaffold translates its own): `glob` (file pattern), `type` (ripgrep file type),
-`ignore_case`, `before`, `after`, `multiline`, `fixed`, `everywhere` (ignored files are searched too). Searches see tracked files and what the session made; like
-ripgrep they pass over files that ignore rules match, hidden files, and binary files. Results are sorted by path.
+`ignore_case`, `before`, `after`, `multiline`, `fixed`, `everywhere` (ignored files are searched too). Searches see
+tracked files and what the session made; like ripgrep they pass over files that ignore rules match, hidden files, and
+binary files. Results are sorted by path.
 """
 
 from __future__ import annotations

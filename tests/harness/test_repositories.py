@@ -10,8 +10,8 @@ import pytest
 
 from harness.importers import read_paths
 from harness.importers.base import Skipped
-from harness.repositories import check, difference, locate, whole_file_reads
 from harness.printed import printed_file
+from harness.repositories import check, difference, locate, whole_file_reads
 from repos.catalog import inspect_repository
 from repos.snapshot import open_snapshot
 from toolsim.actions import Seen

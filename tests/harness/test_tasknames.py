@@ -32,7 +32,9 @@ def test_a_benchmarks_name_tells_repository_and_start(text, task):
     assert named(id=text) == task
 
 
-@pytest.mark.parametrize("source", ["psf__requests-863.traj:history[0]", "/runs/psf__requests-863/psf__requests-863.traj:3"])
+@pytest.mark.parametrize(
+    "source", ["psf__requests-863.traj:history[0]", "/runs/psf__requests-863/psf__requests-863.traj:3"]
+)
 def test_the_files_name_tells_it_where_nothing_else_does(source):
     assert named(source=source) == TaskName("psf/requests", 863)
     assert named(source=source, instance="pallets__flask-1") == TaskName("pallets/flask", 1)

@@ -9,7 +9,12 @@ from toolsim.scaffolds.base import ScaffoldProfile
 from toolsim.trajectory import Session
 from toolsim.world import World
 
-LEGACY = {"setup.py": "setup()\n", "thing/__init__.py": "", "thing/core.py": "def core(): pass\n", "notes.rst": "core\n"}
+LEGACY = {
+    "setup.py": "setup()\n",
+    "thing/__init__.py": "",
+    "thing/core.py": "def core(): pass\n",
+    "notes.rst": "core\n",
+}
 
 
 def started(snapshot_of, files):

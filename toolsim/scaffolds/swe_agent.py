@@ -2,9 +2,9 @@
 
 Source: the public SWE-agent repository (`config/commands`, `tools/edit_anthropic`) and recorded trajectories.
 Profile parameters: `window` (lines shown), `crlf` (1.x terminals end lines in CRLF), `strip` (1.x: white space around
-an output is cut off; `None` is not known), `newline` (0.x: the line end after an output is kept; the last releases cut it off), `prefix`
-(text before every observation, such as `OBSERVATION:`), `empty` (what stands for no output), `linter` (0.x: whose words
-syntax errors have, see `swe_lint`; the public image has Python 3.9).
+an output is cut off; `None` is not known), `newline` (0.x: the line end after an output is kept; the last releases cut
+it off), `prefix` (text before every observation, such as `OBSERVATION:`), `empty` (what stands for no output), `linter`
+(0.x: whose words syntax errors have, see `swe_lint`; the public image has Python 3.9).
 """
 
 from __future__ import annotations
@@ -39,6 +39,7 @@ from toolsim.actions import (
 )  # fmt: skip
 from toolsim.scaffolds.base import Rendered, ScaffoldProfile
 from toolsim.scaffolds.str_replace import EditorForm, editor_action, editor_output
+from toolsim.scaffolds.swe_lint import Words
 from toolsim.scaffolds.swe_window import Window, shown_by_search, window_action, window_output
 from toolsim.trajectory import JsonObject, Message, Session, ToolCall, ToolDefinition, ToolResult
 
@@ -251,7 +252,7 @@ def _window_size(texts: Sequence[str]) -> int:
 
 
 def _window(profile: ScaffoldProfile, env: Mapping[str, str] | None) -> Window:
-    words = "3.10" if profile.parameters.get("linter") == "3.10" else "3.9"
+    words: Words = "3.10" if profile.parameters.get("linter") == "3.10" else "3.9"
     return Window.of(env or {}, int(profile.parameters.get("window", 100)), words)
 
 

@@ -284,9 +284,7 @@ def _opened(name: str, action: Read, path: str, text: str, window: Window) -> tu
     return _print(text, opened), opened
 
 
-def _edited(
-    action: EditLines, change: Change, window: Window
-) -> tuple[str, Window, tuple[Mutation, ...]] | Unknown:
+def _edited(action: EditLines, change: Change, window: Window) -> tuple[str, Window, tuple[Mutation, ...]] | Unknown:
     before, after = change.before or "", change.after or ""
     if _ODD.search(before + after):
         return Unknown("how the terminal shows this text")
@@ -348,7 +346,7 @@ def _files(name: str, path: str, found: tuple[str, ...]) -> str:
 def shown_by_search(text: str, root: str) -> tuple[Seen | RemovePath, ...]:
     """What the output of `search_file`, `search_dir` or `find_file` shows of files: lines, or that they are there.
 
-    A search of `root` that found a module of the project's own package but no copy of it shows that there is no `build`.
+    A search of `root` that found a module of the project's own package and no copy of it shows that `build` is absent.
     """
     head = _FOUND.match(text)
     if head is None:
