@@ -13,6 +13,7 @@ import re
 import tokenize
 import warnings
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from pyflakes import checker, messages
@@ -50,6 +51,13 @@ _OLD_WORDS = (
 )  # fmt: skip
 
 
+@dataclass(frozen=True, slots=True)
+class _Finding:
+    words: str
+    line: int
+    column: int
+
+
 def complaints(text: str, words: Words) -> tuple[str, ...] | None:
     """The linter's findings, as code and words, in its order; none is a clean file, `None` is not known."""
     skipped = _NOQA_FILE.search(text)
@@ -59,7 +67,7 @@ def complaints(text: str, words: Words) -> tuple[str, ...] | None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             tree = ast.parse(text, feature_version=(3, 9) if words == "3.9" else None)
-        findings = [each for each in [*_names(tree), *_indents(text)] if not _excused(*each, text)]
+        findings = [each for each in [*_names(tree), *_indents(text)] if not _excused(each, text)]
     except SyntaxError as error:
         said = _said(_first(error, text) if words == "3.9" else error, words)
         return None if said is None or _NOQA.search(error.text or "") else (said,)
@@ -67,21 +75,18 @@ def complaints(text: str, words: Words) -> tuple[str, ...] | None:
         return None
     if words == "3.9" and any(isinstance(n, ast.Name) and n.id in _NEW_NAMES for n in ast.walk(tree)):
         return None
-    return tuple(finding for finding, _ in sorted(findings, key=lambda each: (_code(each[0]), each[1])))
+    return tuple(finding.words for finding in sorted(findings, key=lambda found: (found.line, found.column)))
 
 
-def _code(finding: str) -> str:
-    return finding.partition(" ")[0]
-
-
-def _excused(finding: str, line: int, text: str) -> bool:
+def _excused(finding: _Finding, text: str) -> bool:
     """Whether a comment on the statement's lines takes the finding back."""
+    line = finding.line
     first, last = next((span for span in _statements(text) if span[0] <= line <= span[1]), (line, line))
     comment = _NOQA.search("\n".join(text.split("\n")[first - 1 : last]))
     if comment is None:
         return False
     codes = comment["codes"]
-    return codes is None or any(_code(finding).startswith(code.upper()) for code in re.split(r"[,\s]+", codes))
+    return codes is None or any(finding.words.startswith(code.upper()) for code in re.split(r"[,\s]+", codes))
 
 
 def _statements(text: str) -> Iterator[tuple[int, int]]:
@@ -95,14 +100,14 @@ def _statements(text: str) -> Iterator[tuple[int, int]]:
             first = None
 
 
-def _names(tree: ast.Module) -> Iterator[tuple[str, int]]:
+def _names(tree: ast.Module) -> Iterator[_Finding]:
     for message in checker.Checker(tree, "edited", withDoctest=False).messages:
         code = _CODES.get(type(message))
         if code is not None:
-            yield f"{code} {message.message % message.message_args}", message.lineno
+            yield _Finding(f"{code} {message.message % message.message_args}", message.lineno, message.col)
 
 
-def _indents(text: str) -> Iterator[tuple[str, int]]:
+def _indents(text: str) -> Iterator[_Finding]:
     """E111, on the first token of each logical line; a tab goes to the next multiple of eight."""
     first = True
     for token in tokenize.generate_tokens(io.StringIO(text).readline):
@@ -110,7 +115,7 @@ def _indents(text: str) -> Iterator[tuple[str, int]]:
             first = True
         elif first and token.type not in _SKIPPED:
             if len(token.line[: token.start[1]].expandtabs(8)) % 4:
-                yield "E111 indentation is not a multiple of 4", token.start[0]
+                yield _Finding("E111 indentation is not a multiple of 4", *token.start)
             first = False
 
 

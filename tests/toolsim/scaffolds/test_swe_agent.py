@@ -231,7 +231,8 @@ def test_old_findings_of_a_file_are_told_with_new_ones_or_not_by_release(snapsho
         ("print(b)\nprint(a)\n", "3.9", ("F821 undefined name 'b'", "F821 undefined name 'a'")),
         ("def f():\n  return c\n", "3.9",
          ("E111 indentation is not a multiple of 4", "F821 undefined name 'c'")),
-        ("__all__ = ['z']\nprint(y)\n", "3.9", ("F821 undefined name 'y'", "F822 undefined name 'z' in __all__")),
+        ("__all__ = ['z']\nprint(y)\n", "3.9", ("F822 undefined name 'z' in __all__", "F821 undefined name 'y'")),
+        ("self.b = b\n", "3.9", ("F821 undefined name 'self'", "F821 undefined name 'b'")),
         ("print(b)  # noqa\nprint(a)  # noqa: E501\nprint(\n    c\n)  # noqa: F8\n", "3.9",
          ("F821 undefined name 'a'",)),
         ("# flake8: noqa\nprint(b)\n", "3.9", ()),
@@ -248,7 +249,7 @@ def test_old_findings_of_a_file_are_told_with_new_ones_or_not_by_release(snapsho
         ("match x:\n    case 1:\n        pass\n", "3.9", None),
     ],
 )  # fmt: skip
-def test_the_linters_words_come_by_code_and_line_and_are_those_of_its_python(text, words, found):
+def test_the_linters_words_come_by_line_and_column_and_are_those_of_its_python(text, words, found):
     assert complaints(text, words) == found
 
 
