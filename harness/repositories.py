@@ -28,6 +28,7 @@ __all__ = ["Base", "Check", "Difference", "check", "locate", "whole_file_reads"]
 _MOST_TEXTS = 80
 _POOL = 250
 _MOST_SEARCHED = 12
+_TELLING = 2
 # Stands for the repository where nothing says which of its commits is meant.
 _TIP = "tip of the default branch"
 
@@ -95,8 +96,21 @@ def _locate(prefix: Prefix, known: Sequence[KnownRepository], shown: Shown) -> B
     if best is None and named is None and len(others) == 1:
         # nothing was read yet, but the files that are spoken of are those of one repository only
         base = _base_in(others[0], prefix, shown, meant=True)
-        return base if base is not None and base.compared == 0 else None
+        return base if base is not None and base.compared == 0 and _spoken_of(base, shown) else None
     return best
+
+
+def _spoken_of(base: Base, shown: Shown) -> bool:
+    """Whether the files that are spoken of are so surely the commit's: deep or several names, and most of them there.
+
+    Names at the root (`README.md`) and single common ones say nothing.
+    """
+    snapshot = open_snapshot(base.repository.git_dir, base.commit)
+    root = paths.canonical(base.root)
+    inside = [name for path in shown.names if (name := paths.relative(path, root)) and "/" in name]
+    held = [name for name in inside if name in snapshot.manifest]
+    telling = len(held) >= _TELLING or any(name.count("/") >= _TELLING for name in held)
+    return telling and 2 * len(held) >= len(inside)
 
 
 def check(prefix: Prefix, known: Sequence[KnownRepository]) -> Check:
