@@ -3,8 +3,9 @@
 Source: the public SWE-agent repository (`config/commands`, `tools/edit_anthropic`) and recorded trajectories.
 Profile parameters: `window` (lines shown), `crlf` (1.x terminals end lines in CRLF), `strip` (1.x: white space around
 an output is cut off; `None` is not known), `newline` (0.x: the line end after an output is kept; the last releases cut
-it off), `prefix` (text before every observation, such as `OBSERVATION:`), `empty` (what stands for no output), `linter`
-(0.x: whose words syntax errors have, see `swe_lint`; the public image has Python 3.9).
+it off), `prefix` (text before every observation, such as `OBSERVATION:`), `empty` (what stands for no output), `refusal`
+(0.x: the first sentence on a refused edit), `linter` (0.x: whose words syntax errors have, see `swe_lint`; the public
+image has Python 3.9).
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ from toolsim.actions import (
 from toolsim.scaffolds.base import Rendered, ScaffoldProfile
 from toolsim.scaffolds.str_replace import EditorForm, editor_action, editor_output
 from toolsim.scaffolds.swe_lint import Words
-from toolsim.scaffolds.swe_window import Window, shown_by_search, window_action, window_output
+from toolsim.scaffolds.swe_window import INTRODUCED, Window, shown_by_search, window_action, window_output
 from toolsim.trajectory import JsonObject, Message, Session, ToolCall, ToolDefinition, ToolResult
 
 EMPTY = "Your command ran successfully and did not produce any output."
@@ -52,6 +53,7 @@ _SHOWN = re.compile(
 _MORE = re.compile(r"(?m)^\(\d+ more lines (?:above|below)\)$")
 _STATED = re.compile(r"shows you (\d+) lines of a file at a time")
 _PROMPT = re.compile(r"(?m)^\(Open file: \S.*\)$|^bash-\$$")
+_REFUSAL = re.compile(r"Your proposed edit has introduced new syntax error\(s\)\. .*")
 _NEW_WORDS = re.compile(r"(?m)^- E999 .*(?:an indented block after|detected at line|never closed|expected ':')")
 _CUT_OFF = re.compile(r"\n *\d+\Z")  # an empty last line of a numbered view, without its tab
 _NUMBERED = re.compile(r"(\d+):(.*)")
@@ -216,6 +218,7 @@ def _form_0(session: Session, messages: Sequence[Message], texts: Sequence[str])
         "window": _window_size(texts) or stated,
         "newline": sum(ended) * 2 >= len(ended),
         "clamp_lines": True,
+        "refusal": next((match[0] for text in texts if (match := _REFUSAL.match(text))), INTRODUCED),
         "linter": "3.10" if any(_NEW_WORDS.search(text) for text in texts) else "3.9",
     }
 
@@ -253,7 +256,8 @@ def _window_size(texts: Sequence[str]) -> int:
 
 def _window(profile: ScaffoldProfile, env: Mapping[str, str] | None) -> Window:
     words: Words = "3.10" if profile.parameters.get("linter") == "3.10" else "3.9"
-    return Window.of(env or {}, int(profile.parameters.get("window", 100)), words)
+    refusal = str(profile.parameters.get("refusal", INTRODUCED))
+    return Window.of(env or {}, int(profile.parameters.get("window", 100)), words, refusal)
 
 
 def _moved(match: re.Match[str], numbered: list[tuple[int, str]], profile: ScaffoldProfile) -> tuple[Mutation, ...]:

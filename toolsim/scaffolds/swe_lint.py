@@ -22,7 +22,7 @@ Words: TypeAlias = Literal["3.9", "3.10"]
 """Whose words syntax errors have: Python up to 3.9, or from 3.10 on."""
 
 _CODES = {messages.UndefinedName: "F821", messages.UndefinedExport: "F822", messages.DuplicateArgument: "F831"}
-# flake8's own comments: `# noqa` on a line, `# flake8: noqa` for the whole file; codes after them are kept to.
+# flake8's own comments, on a line or for the whole file; codes after them are kept to.
 _CODED = r"(?::\s?(?P<codes>[A-Z][0-9]+(?:[,\s]+[A-Z][0-9]+)*))?"
 _NOQA = re.compile(rf"# noqa{_CODED}", re.I)
 _NOQA_FILE = re.compile(rf"(?m)^\s*# flake8[:=]\s*noqa{_CODED}\s*$", re.I)

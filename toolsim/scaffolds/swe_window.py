@@ -52,7 +52,7 @@ _REFUSED = (
     "You either need to 1) Specify the correct start/end line arguments or 2) Correct your edit code.\n"
     "DO NOT re-run the same failed edit command. Running it again will lead to the same error.\n"
 )
-_INTRODUCED = (
+INTRODUCED = (
     "Your proposed edit has introduced new syntax error(s). Please understand the fixes and retry your edit commmand."
 )
 _RULE = "-" * 49 + "\n"
@@ -69,18 +69,21 @@ _NO_FILE_EDIT = "No file open. Use the `open` command first."
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """The open file, the line in its middle, the number of lines shown, and whose words the linter has."""
+    """The open file, the line in its middle, the number of lines shown, whose words the linter has, and how a refused
+    edit is told of.
+    """
 
     path: str | None
     line: int
     size: int = 100
     words: Words = "3.9"
+    refusal: str = INTRODUCED
 
     @classmethod
-    def of(cls, env: Mapping[str, str], size: int, words: Words = "3.9") -> Window:
+    def of(cls, env: Mapping[str, str], size: int, words: Words = "3.9", refusal: str = INTRODUCED) -> Window:
         """The window that the environment holds."""
         line = env.get("CURRENT_LINE", "")
-        return cls(env.get("CURRENT_FILE") or None, int(line) if line.isdigit() else 1, size, words)
+        return cls(env.get("CURRENT_FILE") or None, int(line) if line.isdigit() else 1, size, words, refusal)
 
     def at(self, line: int, path: str | None = None) -> Window:
         """This window at another line, of another file if one is named."""
@@ -305,7 +308,7 @@ def _refused(
     if complaints(before, window.words) != ():
         return Unknown("whether the linter's old findings are told again")
     start, count = action.start - 1, action.text.count("\n")
-    parts = [_INTRODUCED, "", "ERRORS:", *(f"- {finding}" for finding in found), "", ""]
+    parts = [window.refusal, "", "ERRORS:", *(f"- {finding}" for finding in found), "", ""]
     tried = _around(after, action.path, count // 2 + start, count + 10)
     kept = _around(before, action.path, (action.end - start + 1) // 2 + start, action.end - start + 10)
     text = (

@@ -326,6 +326,9 @@ def test_a_python_text_is_clean_only_if_no_name_is_doubtful(text, clean):
         (["a\n", "b\n"], "newline", True),
         (["a", "b", "c\n"], "newline", False),
         ([], "newline", True),
+        (["Your proposed edit has introduced new syntax error(s). Read this.\n\nERRORS:\n"], "refusal",
+         "Your proposed edit has introduced new syntax error(s). Read this."),
+        (["- E999 IndentationError: expected an indented block after 'if' statement on line 1\n"], "linter", "3.10"),
     ],
 )  # fmt: skip
 def test_the_form_of_0_x_is_fitted_to_the_prefix(results, key, value):
