@@ -3,9 +3,9 @@
 Source: the public SWE-agent repository (`config/commands`, `tools/edit_anthropic`) and recorded trajectories.
 Profile parameters: `window` (lines shown), `crlf` (1.x terminals end lines in CRLF), `strip` (1.x: white space around
 an output is cut off; `None` is not known), `newline` (0.x: the line end after an output is kept; the last releases cut
-it off), `prefix` (text before every observation, such as `OBSERVATION:`), `empty` (what stands for no output), `refusal`
-(0.x: the first sentence on a refused edit), `linter` (0.x: whose words syntax errors have, see `swe_lint`; the public
-image has Python 3.9).
+it off), `prefix` (text before every observation, such as `OBSERVATION:`), `empty` (what stands for no output),
+`refusal` (0.x: the first sentence on a refused edit), `linter` (0.x: whose words syntax errors have, see `swe_lint`;
+the public image has Python 3.9).
 """
 
 from __future__ import annotations
