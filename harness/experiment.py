@@ -17,6 +17,7 @@ from harness.config import RunConfig
 from harness.delegation import SubAgents
 from harness.errors import ConfigError, SelectionError
 from harness.ledger import ModelStep, ToolStep
+from harness.recut import Recut
 from harness.resample import Limits, Rollout
 from harness.rows import RolloutRow, SessionRow
 from harness.scene import Scene, set_scene
@@ -193,7 +194,14 @@ async def _build(
             functools.partial(open_candidate, parts.candidate, scene, config), simulator, seed
         )
     limits = Limits(config.max_steps, config.max_rollout_tokens, None, config.max_seconds)
-    return Rollout(scene, candidate, simulator, write, limits, config.forcing, seed)
+    return Rollout(scene, candidate, simulator, write, limits, config.forcing, seed, _recut(config, parts, scene))
+
+
+def _recut(config: RunConfig, parts: Parts, scene: Scene) -> Recut | None:
+    """Recorded actions of an autonomous session are each answered as after a cut of their own."""
+    if config.forcing != "teacher" or not scene.prefix.session.autonomous:
+        return None
+    return Recut(scene, parts.known if "repo" in config.affordances else ())
 
 
 def _shell(parts: Parts, scene: Scene) -> Shell | None:

@@ -10,13 +10,15 @@ from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from harness.shown import Shown, ShownText, look_at, whole_file_reads
+from harness.tasknames import TaskName, task_name
 from repos.candidates import Candidate, Hints, candidates, recent
-from repos.catalog import KnownRepository, match
+from repos.catalog import KnownRepository, directory_names, match
 from repos.checkpoints import read_checkpoints
 from repos.errors import MissingObject, UnknownRevision
 from repos.objects import check as look_up
 from repos.refs import read_refs
 from repos.snapshot import Snapshot, open_objects, open_snapshot
+from repos.versions import main_lines, versions
 from toolsim import paths, seeing
 from toolsim.actions import Seen
 from toolsim.trajectory import Message, Prefix
@@ -25,6 +27,10 @@ __all__ = ["Base", "Check", "Difference", "check", "locate", "whole_file_reads"]
 
 _MOST_TEXTS = 80
 _POOL = 250
+_MOST_SEARCHED = 12
+_TELLING = 2
+# Stands for the repository where nothing says which of its commits is meant.
+_TIP = "tip of the default branch"
 
 Kind: TypeAlias = Literal["line ends", "final newline", "redacted", "not in the commit", "not at hand", "different"]
 
@@ -67,7 +73,8 @@ def locate(prefix: Prefix, known: Sequence[KnownRepository]) -> Base | None:
     """The base commit that agrees best with what the prefix shows, `None` if no known repository is meant.
 
     A recorded commit is taken as it is. Else all candidates are compared with the prefix's early reads; the first of
-    the best wins, and where even it disagrees somewhere, a better one among the last commits before the session.
+    the best wins, and where even it disagrees somewhere, a better one among the last commits before the session. A
+    session that states no time is sought in the whole history; then a commit that nothing speaks for is none.
 
     Raises:
         RepositoryError: a repository cannot be read.
@@ -76,15 +83,34 @@ def locate(prefix: Prefix, known: Sequence[KnownRepository]) -> Base | None:
 
 
 def _locate(prefix: Prefix, known: Sequence[KnownRepository], shown: Shown) -> Base | None:
-    address = prefix.session.repository.url
+    address, task = prefix.session.repository.url, task_name(prefix)
     named = match(known, url=address, directory=prefix.session.cwd)
-    others = () if address else (k for k in known if k is not named and _may_be(k, prefix, shown))
+    if not address and task is not None:
+        named = match(known, url=task.repository, directory=None) or named
+    others = [] if address else [k for k in known if k is not named and _may_be(k, prefix, shown)]
     best: Base | None = None
-    for repository in ([named] if named is not None else []) + list(others):
+    for repository in [*([named] if named is not None else []), *others]:
         base = _base_in(repository, prefix, shown, meant=repository is named)
         if base is not None and (best is None or base.agreed > best.agreed):
             best = base
+    if best is None and named is None and len(others) == 1:
+        # nothing was read yet, but the files that are spoken of are those of one repository only
+        base = _base_in(others[0], prefix, shown, meant=True)
+        return base if base is not None and base.compared == 0 and _spoken_of(base, shown) else None
     return best
+
+
+def _spoken_of(base: Base, shown: Shown) -> bool:
+    """Whether the files that are spoken of are so surely the commit's: deep or several names, and most of them there.
+
+    Names at the root (`README.md`) and single common ones say nothing.
+    """
+    snapshot = open_snapshot(base.repository.git_dir, base.commit)
+    root = paths.canonical(base.root)
+    inside = [name for path in shown.names if (name := paths.relative(path, root)) and "/" in name]
+    held = [name for name in inside if name in snapshot.manifest]
+    telling = len(held) >= _TELLING or any(name.count("/") >= _TELLING for name in held)
+    return telling and 2 * len(held) >= len(inside)
 
 
 def check(prefix: Prefix, known: Sequence[KnownRepository]) -> Check:
@@ -130,8 +156,8 @@ def difference(snapshot: Snapshot, path: str, text: str) -> Kind | None:
 def _base_in(known: KnownRepository, prefix: Prefix, shown: Shown, *, meant: bool) -> Base | None:
     """The best base in one repository; `None` if what the prefix shows is not of it."""
     meant = meant or any(map(read_checkpoints(known.git_dir).knows, _ids(prefix)))
-    before = _start(prefix)
-    options = _candidates(known, prefix, shown, before)
+    before, task = _start(prefix), task_name(prefix)
+    options = _candidates(known, prefix, shown, before, task)
     snapshot = next((s for option in options if (s := _open(known, option.commit)) is not None), None)
     if snapshot is None:
         return None
@@ -140,11 +166,13 @@ def _base_in(known: KnownRepository, prefix: Prefix, shown: Shown, *, meant: boo
         return None
     ranking = _Ranking(known, _below(root, shown.texts))
     best = ranking.best(options)
-    if best.how != "recorded" and ranking.agreed(best.commit) < ranking.compared:
+    if best.how == _TIP or (best.how != "recorded" and ranking.agreed(best.commit) < ranking.compared):
         others = [Candidate(c, f"agrees best of the last {_POOL}") for c in recent(known.git_dir, before, _POOL)]
+        if before is None or (task is not None and task.pull is not None):
+            others = ranking.in_history()
         best = ranking.best([best, *others])
     agreed, compared = ranking.agreed(best.commit), ranking.compared
-    if not meant and agreed == 0:
+    if agreed == 0 and (not meant or best.how == _TIP):
         return None
     return Base(known, best.commit, best.how, agreed, compared, _spelt(root, prefix))
 
@@ -158,11 +186,18 @@ def _may_be(known: KnownRepository, prefix: Prefix, shown: Shown) -> bool:
     return snapshot is not None and bool(_votes(shown, snapshot))
 
 
-def _candidates(known: KnownRepository, prefix: Prefix, shown: Shown, before: float | None) -> tuple[Candidate, ...]:
+def _candidates(
+    known: KnownRepository, prefix: Prefix, shown: Shown, before: float | None, task: TaskName | None
+) -> tuple[Candidate, ...]:
     repository = prefix.session.repository
-    hints = Hints(_ids(prefix), shown.heads, shown.ids, shown.blobs)
-    found = candidates(known, recorded=repository.commit, branch=repository.branch, before=before, hints=hints)
-    return found or tuple(Candidate(c, "recent") for c in recent(known.git_dir, before, _POOL))
+    pull = None if task is None else task.pull
+    named = None if task is None else task.commit
+    hints = Hints(_ids(prefix), shown.heads, shown.ids, shown.blobs, pull)
+    recorded = repository.commit or named
+    found = candidates(known, recorded=recorded, branch=repository.branch, before=before, hints=hints)
+    if found or before is not None:
+        return found or tuple(Candidate(c, "recent") for c in recent(known.git_dir, before, _POOL))
+    return tuple(Candidate(c, _TIP) for c in main_lines(known.git_dir)[:1])
 
 
 def _ids(prefix: Prefix) -> tuple[str, ...]:
@@ -197,7 +232,7 @@ def _root(known: KnownRepository, prefix: Prefix, shown: Shown, snapshot: Snapsh
     if not meant or cwd is None:
         return None
     for directory in (cwd, *paths.ancestors(cwd)):
-        if directory.rpartition("/")[2].lower() == known.name.rpartition("/")[2].lower():
+        if directory.rpartition("/")[2].lower() in directory_names(known):
             return directory if snapshot.kind(paths.relative(cwd, directory) or "") == "dir" else cwd
     return cwd
 
@@ -218,7 +253,7 @@ def _below(root: str, texts: Iterable[ShownText]) -> dict[str, list[Seen]]:
     for text in texts:
         name = paths.relative(text.path, root)
         if name and "\n" not in name:
-            found.setdefault(name, []).append(Seen(name, text.text, text.start, text.whole))
+            found.setdefault(name, []).append(Seen(name, text.text, text.start, text.whole, text.total))
     return found
 
 
@@ -243,6 +278,20 @@ class _Ranking:
         if options[0].how == "recorded":
             return options[0]
         return max(options, key=lambda option: self.agreed(option.commit))
+
+    def in_history(self) -> list[Candidate]:
+        """The commit of the main lines that agrees most; of a run of equals the middle one, the nearest to all."""
+        lines = main_lines(self.known.git_dir)
+        counts = [0] * len(lines)
+        for name in list(self.texts)[:_MOST_SEARCHED]:
+            for place, oid in enumerate(versions(self.known.git_dir, name)):
+                counts[place] += self._agree(name, oid) if oid is not None else 0
+        most = max(counts, default=0)
+        if not most:
+            return []
+        first = counts.index(most)
+        end = next((n for n in range(first, len(counts)) if counts[n] != most), len(counts))
+        return [Candidate(lines[(first + end - 1) // 2], "agrees best in the history")]
 
     def agreed(self, commit: str) -> int:
         """How many texts the commit's files show."""

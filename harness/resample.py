@@ -13,11 +13,12 @@ from typing import Literal
 from harness.candidate import Candidate
 from harness.graph import Seat, play
 from harness.ledger import ModelStep, Progress, Spent, ToolStep, fold
+from harness.recut import Recut
 from harness.rows import End
 from harness.scene import Scene
 from toolsim.errors import BudgetExceeded, ModelError, ShellError, SimulationFailed, ToolsimError
 from toolsim.family import Kin
-from toolsim.rebuild import Fold
+from toolsim.rebuild import Fold, Rebuilt
 from toolsim.simulator import Answer, ToolSimulator
 from toolsim.trajectory import Message, ToolCall, effects
 from toolsim.world import World
@@ -42,7 +43,8 @@ class Rollout:
     `forcing` is `none` for a candidate of its own; with recorded actions `free` lets the simulated results stand,
     `teacher` takes the record in after each answer, with what other sessions of the family did and the forms that it
     shows. In both of these a call that cannot be answered is counted and the record is taken in, since the actions
-    that follow were made on it.
+    that follow were made on it. `recut` (`teacher` only) renews the world before each agent message, as a cut there
+    would.
     """
 
     scene: Scene
@@ -52,17 +54,18 @@ class Rollout:
     limits: Limits = Limits()
     forcing: Forcing = "none"
     seed: int = 0
+    recut: Recut | None = None
     world: World = field(init=False)
     _record: Fold = field(init=False)
     _results: Mapping[str, Message] = field(init=False)
     _shown: list[Message] = field(init=False)
+    _kin: Kin = field(init=False)
     _started: float = field(init=False, default=0.0)
 
     def __post_init__(self) -> None:
-        self.world = self.scene.rebuilt.world.fork()
-        kin = replace(self.scene.kin) if self.forcing == "teacher" else Kin()
-        self._record = Fold(self.scene.prefix.session, self.scene.scaffold, self.world, refit=False, kin=kin)
+        self._kin = replace(self.scene.kin) if self.forcing == "teacher" else Kin()
         self._shown = list(effects(self.scene.prefix.items))
+        self._enter(self.scene.rebuilt)
         items = effects(self.scene.reference.items)
         self._results = {m.result.call_id: m for m in items if m.result is not None}
 
@@ -133,23 +136,39 @@ class Rollout:
     def _apply(self, step: ModelStep | ToolStep) -> None:
         if isinstance(step, ModelStep):
             if self.forcing != "none":
-                self._record.take(step.message)
-                self._shown.append(step.message)
+                self._cut_again()
+                self._take(step.message)
         elif step.taken_in:
-            self._record.take(self._results[step.call.id])
+            self._take(self._results[step.call.id])
             if self.forcing == "teacher":
-                self._refit(self._results[step.call.id])
+                self._refit()
         else:
             for mutation in step.mutations:
                 self.world.apply(mutation)
 
-    def _refit(self, taken: Message) -> None:
+    def _take(self, message: Message) -> None:
+        self._record.take(message)
+        self._shown.append(message)
+        if self.recut is not None:
+            self.recut.take(message)
+
+    def _refit(self) -> None:
         """The forms of the results that the record has shown so far; what the scene found otherwise stays."""
-        self._shown.append(taken)
         fresh = self.scene.scaffold.fit(self.scene.prefix.session, self._shown)
         other = {k: v for k, v in self.world.profile.parameters.items() if k not in fresh.parameters}
         profile = replace(self.world.profile, parameters={**fresh.parameters, **other})
         self.world.profile = self.simulator.profile = profile
+
+    def _cut_again(self) -> None:
+        rebuilt = self.recut.renewed() if self.recut is not None else None
+        if rebuilt is not None:
+            self._enter(rebuilt)
+            self.simulator.profile, self.simulator.start = rebuilt.world.profile, rebuilt.world
+
+    def _enter(self, rebuilt: Rebuilt) -> None:
+        self.world = rebuilt.world.fork()
+        session, scaffold = self.scene.prefix.session, self.scene.scaffold
+        self._record = Fold(session, scaffold, self.world, refit=False, kin=self._kin)
 
     def _limit(self, progress: Progress) -> str | None:
         limits, spent = self.limits, progress.spent

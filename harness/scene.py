@@ -14,6 +14,7 @@ from pathlib import Path
 from harness.repositories import Base, locate
 from harness.selection import Cut
 from harness.tooldefs import infer_tools
+from repos.abbreviation import LEAST, abbreviation
 from repos.catalog import KnownRepository
 from repos.history import short_id
 from repos.snapshot import Snapshot, open_snapshot
@@ -35,8 +36,6 @@ from toolsim.trajectory import (
 
 _SHORT_ID = re.compile(r"(?m)^(?:index )?([0-9a-f]{7,12})(?=\.\.[0-9a-f]{7,12} | [A-Za-z(])")
 """Short ids as `git log --oneline` and the `index` lines of diffs show them."""
-
-_LEAST_SHORT = 7
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,13 +76,11 @@ def set_scene(
     prefix, reference = split(trajectory, cut.turn, cut.step)
     scaffold = scaffold_for(trajectory.session.agent)
     kin = Kin.of(relatives)
-    base, snapshot, rebuilt = _rebuilt(
-        prefix, _origin(prefix, relatives), scaffold, known if use_repository else (), kin
-    )
+    base = locate(_origin(prefix, relatives), known) if use_repository else None
+    rebuilt = rebuild_on(prefix, scaffold, base, kin)
     if rebuilt.world.files.lost and ancestor(prefix.session, relatives) is not None:
-        base, snapshot, rebuilt = _rebuilt(prefix, prefix, scaffold, known if use_repository else (), Kin())
-    if snapshot is not None:
-        _fit_git(rebuilt, prefix, snapshot)
+        base = locate(prefix, known) if use_repository else None
+        rebuilt = rebuild_on(prefix, scaffold, base)
     tools, tools_from = _tools(trajectory, prefix, scaffold, rebuilt)
     prompt, prompt_from = _system_prompt(prefix, system_prompt)
     facts: JsonObject = {
@@ -99,19 +96,6 @@ def set_scene(
     return Scene(prefix, reference, scaffold, rebuilt, base, tools, model_view(prefix.items), prompt, facts, kin)
 
 
-def _rebuilt(
-    prefix: Prefix, origin: Prefix, scaffold: Scaffold, known: Sequence[KnownRepository], kin: Kin
-) -> tuple[Base | None, Snapshot | None, Rebuilt]:
-    """The base commit that `origin` shows, and the world of the prefix on it."""
-    base = locate(origin, known) if known else None
-    snapshot = open_snapshot(Path(base.repository.git_dir), base.commit) if base else None
-    return (
-        base,
-        snapshot,
-        rebuild_measured(prefix, scaffold, snapshot=snapshot, root=base.root if base else None, kin=kin),
-    )
-
-
 def _origin(prefix: Prefix, relatives: Sequence[Trajectory]) -> Prefix:
     """What the base commit is found from: the session that the family began with, as far as it was at the cut."""
     first = ancestor(prefix.session, relatives)
@@ -122,16 +106,31 @@ def _origin(prefix: Prefix, relatives: Sequence[Trajectory]) -> Prefix:
     return Prefix(first.session, before, 0) if before else prefix
 
 
-def _fit_git(rebuilt: Rebuilt, prefix: Prefix, snapshot: Snapshot) -> None:
-    """How long git's short ids are in this session: as its own output shows, else the least if all of today's fit it.
+def rebuild_on(prefix: Prefix, scaffold: Scaffold, base: Base | None, kin: Kin | None = None) -> Rebuilt:
+    """The world that the prefix leaves of this base, and of what the session's family did up to the cut.
 
-    The length grows with the number of objects, so a repository that has outgrown the least since says nothing of then:
-    the parameter is 0, not known.
+    Raises:
+        RepositoryError: the base cannot be read.
+    """
+    snapshot: Snapshot | None = open_snapshot(Path(base.repository.git_dir), base.commit) if base else None
+    root = base.root if base else None
+    rebuilt = rebuild_measured(prefix, scaffold, snapshot=snapshot, root=root, kin=kin or Kin())
+    if snapshot is not None:
+        _fit_git(rebuilt, prefix, snapshot)
+    return rebuilt
+
+
+def _fit_git(rebuilt: Rebuilt, prefix: Prefix, snapshot: Snapshot) -> None:
+    """How long git's short ids are in this session: as its own output shows, else the least if all of today's fit it,
+    else what every clone with this commit has. The length grows with the number of objects; 0 is not known.
     """
     results = (m.result.content for m in effects(prefix.items) if m.result is not None)
     lengths = Counter(len(found) for text in results for found in _SHORT_ID.findall(text))
     today = len(short_id(snapshot.git_dir, snapshot.commit))
-    shown = lengths.most_common(1)[0][0] if lengths else today if today == _LEAST_SHORT else 0
+    if lengths:
+        shown = lengths.most_common(1)[0][0]
+    else:
+        shown = today if today == LEAST else abbreviation(snapshot.git_dir, snapshot.commit) or 0
     world = rebuilt.world
     world.profile = replace(world.profile, parameters={**world.profile.parameters, "git_abbrev": shown})
 

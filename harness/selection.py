@@ -116,8 +116,11 @@ def choose_cut(session: str, trajectory: Trajectory, criteria: Criteria) -> Cut 
 
 
 def choose_cuts(session: str, trajectory: Trajectory, criteria: Criteria) -> tuple[Cut, ...] | Exclusion:
-    """Where to cut one session: as `choose_cut`, or with `every_turn` each turn by the same rule."""
-    if not criteria.every_turn or trajectory.session.autonomous:
+    """Where to cut one session: as `choose_cut`, or with `every_turn` each turn at its start: no call is left out.
+
+    Of an autonomous session that is the start of all: `harness.recut` then answers each message as after its own cut.
+    """
+    if not criteria.every_turn:
         cut = choose_cut(session, trajectory, criteria)
         return cut if isinstance(cut, Exclusion) else (cut,)
     usable = _usable(trajectory, criteria)

@@ -1,7 +1,7 @@
 """What a prefix shows of the repository it was recorded in, before anything changed it: file texts, paths, ids.
 
 Read through the session's own scaffold, so that every form of reading counts: structured copies, pre-images of edits,
-file windows, `cat` and its kind.
+file windows, `cat` and its kind, lines that a search found.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from harness.printed import is_path, printed_file, printed_lines, printed_names
 from toolsim import paths, shellparse
 from toolsim.actions import Action, Delete, Edit, EditLines, PutFile, Read, RunShell, Seen
 from toolsim.rebuild import Fold
@@ -24,8 +25,7 @@ _GIT = re.compile(r"\bgit\b.*\b(?:log|status|show|rev-parse|branch|reflog|descri
 # `git log` without a revision starts with HEAD.
 _HEAD_COMMAND = re.compile(r"\bgit\s+(?:log(?:\s+-[-\w=%' \"]*)*\s*(?:$|[|&;\n])|rev-parse\s+(?:--\w+\s+)*HEAD)")
 _HEAD_LINE = re.compile(r"^(?:commit )?([0-9a-f]{7,40})\b", re.M)
-_PATH_WORD = re.compile(r"^[\w@~.][\w@~./\\:+-]*$")
-_RANGE = re.compile(r"^(?:sed -n (?P<first>\d+),(?P<last>\d+)p|head (?:-n ?|-)(?P<count>\d+))$")
+_TOLD = re.compile(r"(?<![\w/.~-])(?:[\w@+-]+/)+[\w@+-]+\.\w+")
 _MOST_IDS = 40
 _MOST_WORDS = 400
 
@@ -34,7 +34,7 @@ _MOST_WORDS = 400
 class ShownText:
     """Text that a result showed of a file that the session had not touched: from line `start` on, or all of it.
 
-    `path` is canonical (`toolsim.paths`), `position` the item index of the result.
+    `path` is canonical (`toolsim.paths`), `position` the item index of the result, `total` the stated number of lines.
     """
 
     path: str
@@ -42,6 +42,7 @@ class ShownText:
     start: int
     whole: bool
     position: int
+    total: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +93,9 @@ class _Looking:
         """Look at one message, then let the world have it."""
         if message.result is not None and message.result.call_id in self.calls:
             self._result(message.result, position)
+        if message.origin == "user" and len(self.names) < _MOST_WORDS:
+            for word in _TOLD.findall(message.text):
+                self.names.setdefault(paths.canonical(word, self.fold.world.cwd, windows=self.fold.world.windows))
         self.fold.take(message)
         for call in message.calls:
             self.calls[call.id] = (call, self.fold.world.cwd)
@@ -107,8 +111,7 @@ class _Looking:
                 self.names.setdefault(world.key(seen.path))
         if isinstance(action, RunShell):
             self._command(action, result, action.cwd or cwd)
-            printed = self._printed(call, action, result)
-            if printed is not None:
+            for printed in self._printed(call, action, result, action.cwd or cwd):
                 path = paths.canonical(printed.path, action.cwd or cwd, windows=world.windows)
                 self._see(printed, path, position)
         elif not result.is_error:
@@ -116,21 +119,27 @@ class _Looking:
 
     def _see(self, seen: Seen, key: str, position: int) -> None:
         self.names.setdefault(key)
-        if self.fold.world.files.last_change(key) == 0:
-            self.texts.append(ShownText(key, seen.text, seen.start, seen.whole, position))
+        if (seen.text or seen.whole) and self.fold.world.files.last_change(key) == 0:
+            self.texts.append(ShownText(key, seen.text, seen.start, seen.whole, position, seen.total))
 
-    def _printed(self, call: ToolCall, action: RunShell, result: ToolResult) -> Seen | None:
-        """The file that a command printed and did nothing else."""
+    def _printed(self, call: ToolCall, action: RunShell, result: ToolResult, cwd: str) -> tuple[Seen, ...]:
+        """The file or the lines that a command printed and did nothing else; names that it printed are kept."""
         if result.is_error or result.exit_code:
-            return None
+            return ()
         text = self.scaffold.raw(call, action, result, self.fold.world.profile)
-        return None if text is None else printed_file(action.command, text)
+        if text is None:
+            return ()
+        if len(self.names) < _MOST_WORDS:
+            for name in printed_names(action.command, text):
+                self.names.setdefault(paths.canonical(name, cwd, windows=self.fold.world.windows))
+        whole = printed_file(action.command, text)
+        return printed_lines(action.command, text) if whole is None else (whole,)
 
     def _command(self, action: RunShell, result: ToolResult, cwd: str) -> None:
         world = self.fold.world
         if len(self.names) < _MOST_WORDS:
             for word in shellparse.parse(action.command).words:
-                if _PATH_WORD.match(word) and ("/" in word or "." in word) and not word.startswith("~"):
+                if is_path(word) and ("/" in word or "." in word) and not word.startswith("~"):
                     self.names.setdefault(paths.canonical(word, cwd, windows=world.windows))
         if _GIT.search(action.command):
             head = _HEAD_LINE.search(result.content) if _HEAD_COMMAND.search(action.command) else None
@@ -138,29 +147,6 @@ class _Looking:
                 self.heads.setdefault(head.group(1))
             self.ids.update(dict.fromkeys(_IDS.findall(result.content[:20_000])))
         self.blobs.update(dict.fromkeys(_BLOBS.findall(result.content[:200_000])))
-
-
-def printed_file(command: str, output: str) -> Seen | None:
-    """What the output of `cat FILE`, `head -n N FILE` or `sed -n 'A,Bp' FILE` shows of the file; `None` for any other
-    command. A range that ran past the end of the file shows it to its end, so one from line 1 shows all of it.
-    """
-    line = shellparse.parse(command)
-    if not line.ok or len(line.invocations) != 1 or line.redirections or line.keywords:
-        return None
-    name, words = line.invocations[0].name, line.invocations[0].arguments
-    path = words[-1] if words else ""
-    if not path or not _PATH_WORD.match(path) or path.startswith(("-", "~")) or output.startswith(f"{name}: "):
-        return None
-    if name == "cat" and len(words) == 1:
-        return Seen(path, output, whole=True)
-    match = _RANGE.match(" ".join([name, *words[:-1]]))
-    if match is None:
-        return None
-    first = int(match["first"] or 1)
-    asked = int(match["last"] or match["count"]) - first + 1
-    if first == 1 and 0 < output.count("\n") < asked:
-        return Seen(path, output, whole=True)
-    return Seen(path, output.removesuffix("\n"), first) if output else None
 
 
 def _paths(action: Action) -> Iterator[str]:

@@ -16,6 +16,7 @@ from repos.commits import CommitTable, commit_table
 from repos.errors import RepositoryError
 from repos.git import run
 from repos.objects import check
+from repos.pulls import pull_bases
 from repos.refs import moment, read_refs
 from repos.snapshot import open_objects
 
@@ -42,13 +43,15 @@ class Hints:
     """What a session shows that may lead to its commit.
 
     `sessions` are its ids; `heads` (abbreviated) commit ids that stood for HEAD, `ids` others that its output showed;
-    `blobs` (abbreviated) ids of file contents that diffs showed.
+    `blobs` (abbreviated) ids of file contents that diffs showed; `pull` the number of the pull request that the task
+    is named after.
     """
 
     sessions: Sequence[str] = ()
     heads: Sequence[str] = ()
     ids: Sequence[str] = ()
     blobs: Sequence[str] = ()
+    pull: int | None = None
 
 
 def candidates(
@@ -100,6 +103,8 @@ class _Search:
             yield from ((c, "recorded") for c in self._commits([recorded]))
         yield from ((c, "HEAD in the session") for c in self._commits(hints.heads))
         yield from self._checkpoints(hints.sessions)
+        if hints.pull is not None:
+            yield from ((c, "base of the pull request") for c in pull_bases(self.git_dir, hints.pull))
         if self.before is not None:
             yield from self._on_branches(self.before)
         yield from ((c, "named in the session") for c in self._commits(hints.ids))

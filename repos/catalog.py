@@ -14,7 +14,10 @@ from repos.candidates import Candidate, Hints, candidates, commit_time
 from repos.errors import NotARepository, RepositoryError
 from repos.git import History, run
 
-__all__ = ["Candidate", "Hints", "KnownRepository", "candidates", "commit_time", "inspect_repository", "match"]
+__all__ = [
+    "Candidate", "Hints", "KnownRepository", "candidates", "commit_time", "directory_names", "inspect_repository",
+    "match",
+]  # fmt: skip
 
 _GENERIC = {"repo", "repository", "git", "mirror", "bare", "src", "code"}
 
@@ -68,6 +71,12 @@ def match(known: Iterable[KnownRepository], *, url: str | None, directory: str |
     return known[scored[0][1]]
 
 
+def directory_names(known: KnownRepository) -> tuple[str, ...]:
+    """What a directory of the repository is usually called, in lower case: its name, or `owner__name`."""
+    name = known.name.lower()
+    return name.rpartition("/")[2], name.replace("/", "__")
+
+
 def normalise_url(url: str) -> str:
     """`owner/name` in lower case from any form of repository address."""
     text = re.sub(r"(\.git)?/*$", "", url.strip().lower())
@@ -114,5 +123,5 @@ def _closeness(known: KnownRepository, directory: str, parts: list[str]) -> int:
     """How much a session's directory suggests a repository: 0 is not at all."""
     if known.directory is not None and (directory + "/").startswith(known.directory + "/"):
         return 1_000 + len(known.directory)
-    name = known.name.lower().rpartition("/")[2]
-    return max((n + 1 for n, part in enumerate(parts) if part == name), default=0)
+    names = directory_names(known)
+    return max((n + 1 for n, part in enumerate(parts) if part in names), default=0)

@@ -79,10 +79,11 @@ class Patch:
 
 @dataclass(frozen=True, slots=True)
 class Glob:
-    """Find files by pattern under `path`."""
+    """Find files by pattern under `path`; `everywhere` where ignored files are found too."""
 
     pattern: str
     path: str
+    everywhere: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -300,13 +301,15 @@ class Seen:
     """A recorded result showed text of the file: from line `start` on, or all of it (`whole`).
 
     What agrees with the known content changes nothing (line ends and redacted spans of a record are no difference);
-    else the record wins: a whole text becomes the content, lines make a content that lacks them unknown.
+    else the record wins: a whole text becomes the content, lines make a content that lacks them unknown. No text says
+    that the file is there; `total` is the number of lines that the file was said to have.
     """
 
     path: str
     text: str
     start: int = 1
     whole: bool = False
+    total: int | None = None
     type: Literal["seen"] = "seen"
 
 

@@ -247,6 +247,9 @@ class Files:
 
     def see(self, key: str, seen: Seen) -> None:
         """Take shown text in: it confirms what was (last) known, or wins over it."""
+        if not seen.text and not seen.whole:
+            self._show_name(key)
+            return
         known, before = self.read(key), self.last_known(key)
         confirmed = before is not None and agrees(seen, before)
         if key not in self.marks:
@@ -261,6 +264,19 @@ class Files:
         else:
             reason = known.reason if isinstance(known, Unseen) else "a read showed lines that it lacks"
             self.put(key, Mark(self.serial, "file", None, self.mode(key), reason, before=before if confirmed else None))
+
+    def _show_name(self, key: str) -> None:
+        """A file is there. In a directory that nothing told of there may be any others."""
+        if self.kind(key) == "file" or self.snapshot is None:
+            return
+        above = [
+            place for place in paths.ancestors(key) if paths.relative(place, self.root) and self.kind(place) != "dir"
+        ]
+        reason = "a search found files in it that the commit lacks"
+        if above:
+            top = min(above, key=len)
+            self.trees[top] = (*self.trees.get(top, ()), Mark(self.serial, "unknown", reason=reason))
+        self.put(key, Mark(self.serial, "file", None, 0o100644, reason))
 
     def _count(self, key: str, *, confirmed: bool) -> None:
         tracked = self.tracked(key)

@@ -1,8 +1,9 @@
 """Finding files by pattern and lines by regular expression in a world, exactly or not at all.
 
 Neutral options of a `Grep` (a scaffold translates its own): `glob` (file pattern), `type` (ripgrep file type),
-`ignore_case`, `before`, `after`, `multiline`, `fixed`. Searches see tracked files and what the session made; like
-ripgrep they pass over files that ignore rules match, hidden files, and binary files. Results are sorted by path.
+`ignore_case`, `before`, `after`, `multiline`, `fixed`, `everywhere` (ignored files are searched too). Searches see
+tracked files and what the session made; like ripgrep they pass over files that ignore rules match, hidden files, and
+binary files. Results are sorted by path.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from toolsim import artefacts
 from toolsim.actions import Glob, Grep, Listing, Match, Matches, Outcome, Problem, Unknown
 from toolsim.marks import Unseen
 from toolsim.paths import relative
@@ -41,7 +43,9 @@ def glob(action: Glob, world: World) -> Outcome | Unknown:
     if isinstance(files, Unseen):
         return Unknown(files.reason)
     matcher = re.compile(glob_regex(action.pattern))
-    return Listing(tuple(path for path in files if matcher.fullmatch(relative(path, base) or "")))
+    found = tuple(path for path in files if matcher.fullmatch(relative(path, base) or ""))
+    doubt = artefacts.copies(found, action.path, world) if action.everywhere else None
+    return Listing(found) if doubt is None else Unknown(doubt)
 
 
 def grep(action: Grep, world: World) -> Outcome | Unknown:
@@ -65,7 +69,14 @@ def grep(action: Grep, world: World) -> Outcome | Unknown:
             return Unknown(f"the content of {path}")
         if b"\0" not in content:
             found.extend(_lines(path, content.decode("utf-8", "replace"), pattern, action))
-    return Matches(tuple(found))
+    doubt = _doubt(found, pattern, action, world) if kind == "dir" and action.options.get("everywhere") else None
+    return Matches(tuple(found)) if doubt is None else Unknown(doubt)
+
+
+def _doubt(found: list[Match], pattern: re.Pattern[str], action: Grep, world: World) -> str | None:
+    """Why a search that passes over no ignored files may find more."""
+    names = list(dict.fromkeys(match.path for match in found))
+    return artefacts.copies(names, action.path, world) or artefacts.listed(pattern, action.path, world)
 
 
 def compile_pattern(action: Grep) -> re.Pattern[str] | Unknown:

@@ -14,12 +14,14 @@ REDACTED = "REDACTED"
 
 
 def agrees(seen: Seen, known: bytes) -> bool:
-    """Whether the shown lines are in the file at their place (all of it, if `whole`)."""
+    """Whether the shown lines are in the file at their place (all of it, if `whole`), and it has the stated length."""
     text = plain(known.decode("utf-8", "surrogateescape"))
     shown = plain(seen.text)
     if seen.whole:
         return same_text(shown, text)
     lines, wanted = text.split("\n"), shown.split("\n")
+    if seen.total is not None and seen.total != len(lines) - (lines[-1] == ""):
+        return False
     return same_text(shown, "\n".join(lines[seen.start - 1 : seen.start - 1 + len(wanted)]))
 
 

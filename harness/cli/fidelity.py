@@ -44,7 +44,8 @@ _TITLES = {"teacher": "teacher-forced (each call in the world as the record left
     type=click.Choice(["last", "all"]),
     default="last",
     show_default=True,
-    help="The last turn with calls of a session, or every one; each from its own prefix.",
+    help="The last turn with calls of a session, or every one; each from its own prefix. A session that is one turn is "
+    "cut at a seeded step, or with all at every step.",
 )
 @click.option(
     "--forcing",

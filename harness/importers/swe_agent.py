@@ -218,11 +218,18 @@ class _Reader:
         self.book.answer(call.recorded_id, among=(call.id,))
         structured = None
         if step is not None:
-            self.cwd = _working_directory(step) or self.cwd
+            self.cwd = self._directory_after(step)
             structured = {"observation": step.get("observation"), "state": _state(step), "action": step.get("action")}
         duration = as_number(member(step, "execution_time"))
         result = ToolResult(call.id, text, duration=duration, images=images, structured=structured)
         self.items.append(Message("tool", shown, "tool", result=result, cwd=self.cwd, source=source, extra=extra))
+
+    def _directory_after(self, step: JsonObject) -> str | None:
+        """Where the shell stood after a step: 0.x keeps the state before each action as text, 1.x the one after it."""
+        if not isinstance(step.get("state"), str):
+            return _working_directory(step) or self.cwd
+        place = next(n for n, each in enumerate(self.steps) if each is step)
+        return _working_directory(as_object(next(iter(self.steps[place + 1 : place + 2]), None)))
 
     def _bare_step(self, number: int) -> None:
         """A step that only the list of steps has."""

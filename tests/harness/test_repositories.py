@@ -10,8 +10,8 @@ import pytest
 
 from harness.importers import read_paths
 from harness.importers.base import Skipped
+from harness.printed import printed_file
 from harness.repositories import check, difference, locate, whole_file_reads
-from harness.shown import printed_file
 from repos.catalog import inspect_repository
 from repos.snapshot import open_snapshot
 from toolsim.actions import Seen
@@ -162,6 +162,23 @@ def test_of_two_repositories_the_one_whose_files_were_shown_is_meant(history, gi
     base = locate(Recording("/x").read("/x/pkg/a.py", "a = 1\n").prefix, [inspect_repository(other.path), known])
     assert base is not None
     assert base.repository == known
+
+
+@pytest.mark.parametrize(
+    ("told", "meant"),
+    [
+        ("Mend README.md", False),
+        ("Mend pkg/a.py", False),
+        ("Mend pkg/a.py and pkg/b.py", True),
+        ("Mend pkg/a.py and pkg/b.py, not lib/x.py, lib/y.py or lib/z.py", False),
+    ],
+)
+def test_a_task_that_speaks_of_the_files_of_one_repository_means_it(history, told, meant):
+    known, commits, _ = history
+    recording = Recording("/testbed")
+    recording.items[0] = Message("user", told, at=T + 350, cwd="/testbed")
+    base = locate(recording.prefix, [known])
+    assert (base is not None and (base.commit, base.root) == (commits[3], "/testbed")) is meant
 
 
 def test_nothing_after_the_cut_takes_part(history):

@@ -2,8 +2,10 @@
 
 Source: the public SWE-agent repository (`config/commands`, `tools/edit_anthropic`) and recorded trajectories.
 Profile parameters: `window` (lines shown), `crlf` (1.x terminals end lines in CRLF), `strip` (1.x: white space around
-an output is cut off), `newline` (0.x: the line end after an output is kept; the last releases cut it off), `prefix`
-(text before every observation, such as `OBSERVATION:`), `empty` (what stands for no output).
+an output is cut off; `None` is not known), `newline` (0.x: the line end after an output is kept; the last releases cut
+it off), `prefix` (text before every observation, such as `OBSERVATION:`), `empty` (what stands for no output),
+`refusal` (0.x: the first sentence on a refused edit), `linter` (0.x: whose words syntax errors have, see `swe_lint`;
+the public image has Python 3.9).
 """
 
 from __future__ import annotations
@@ -13,9 +15,14 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from toolsim.actions import (
+    GIT_MOVED,
     Action,
     Edit,
     EditLines,
+    Fact,
+    FileText,
+    Glob,
+    Grep,
     Invalid,
     MarkRead,
     Mutation,
@@ -33,7 +40,8 @@ from toolsim.actions import (
 )  # fmt: skip
 from toolsim.scaffolds.base import Rendered, ScaffoldProfile
 from toolsim.scaffolds.str_replace import EditorForm, editor_action, editor_output
-from toolsim.scaffolds.swe_window import Window, window_action, window_output
+from toolsim.scaffolds.swe_lint import Words
+from toolsim.scaffolds.swe_window import INTRODUCED, Window, shown_by_search, window_action, window_output
 from toolsim.trajectory import JsonObject, Message, Session, ToolCall, ToolDefinition, ToolResult
 
 EMPTY = "Your command ran successfully and did not produce any output."
@@ -44,8 +52,13 @@ _SHOWN = re.compile(
 )
 _MORE = re.compile(r"(?m)^\(\d+ more lines (?:above|below)\)$")
 _STATED = re.compile(r"shows you (\d+) lines of a file at a time")
+_PROMPT = re.compile(r"(?m)^\(Open file: \S.*\)$|^bash-\$$")
+_REFUSAL = re.compile(r"Your proposed edit has introduced new syntax error\(s\)\. .*")
+_NEW_WORDS = re.compile(r"(?m)^- E999 .*(?:an indented block after|detected at line|never closed|expected ':')")
+_CUT_OFF = re.compile(r"\n *\d+\Z")  # an empty last line of a numbered view, without its tab
 _NUMBERED = re.compile(r"(\d+):(.*)")
 _FORM = EditorForm()
+_SUBMIT = "git add -A && git diff --cached"
 
 
 def _schema(required: Sequence[str], **properties: str) -> dict:  # type: ignore[type-arg]
@@ -88,7 +101,7 @@ class SweAgentScaffold:
     def fit(self, session: Session, messages: Sequence[Message]) -> ScaffoldProfile:
         """Generation, line ends and prefix of the results in the prefix."""
         names = Counter(call.name for m in messages for call in m.calls)
-        old = names["command"] > 0 or (session.agent_version or "1").startswith("0")
+        old = names["command"] > 0 or (session.agent_version or "").startswith("0") or _is_old(session, messages)
         submits = {call.id for m in messages for call in m.calls if call.name == "submit"}
         results = [m.result for m in messages if m.result is not None and m.result.call_id not in submits]
         texts = [result.content for result in results if result.content]
@@ -101,6 +114,8 @@ class SweAgentScaffold:
     ) -> Action:
         """Text commands by the window's state in `env`; the editor and bash by their arguments."""
         command = call.arguments.get("command", call.raw)
+        if call.name == "command" and str(command or "").strip() == "submit":
+            return RunShell(_SUBMIT, profile.cwd)
         if call.name == "command":
             return window_action(str(command or ""), cwd, _window(profile, env))
         if call.name == "bash":
@@ -119,6 +134,8 @@ class SweAgentScaffold:
         match outcome:
             case ShellOutput(running=str()) | ShellOutput(timed_out=True):
                 return Unknown("how a command that does not end is shown")
+            case ShellOutput() if isinstance(action, RunShell) and action.command == _SUBMIT:
+                return _submission(outcome)
             case ShellOutput():
                 return Rendered(_observation(outcome.output, profile), None, outcome.exit_code)
             case Reply(text, is_error):
@@ -129,9 +146,9 @@ class SweAgentScaffold:
             )
             if isinstance(made, Unknown):
                 return made
-            text, window = made
-            return Rendered(_observation(text, profile), None, None, window.env())
-        if isinstance(action, Read) and not profile.parameters.get("strip", True):
+            text, window, taken_back = made
+            return Rendered(_observation(text, profile), None, None, (*taken_back, *window.env()))
+        if isinstance(outcome, FileText) and not profile.parameters.get("strip"):
             return Unknown("what stands at the end of a view")
         shown = editor_output(call.arguments, action, outcome, _FORM)
         return shown if isinstance(shown, Unknown) else Rendered(_observation(f"{shown[0]}\n", profile), shown[1])
@@ -140,8 +157,12 @@ class SweAgentScaffold:
         self, call: ToolCall, action: Action, result: ToolResult, profile: ScaffoldProfile
     ) -> tuple[Mutation, ...]:
         """Lines that a window shows; a created or edited file where it shows all of it; the window's place."""
+        if call.name == "submit":
+            return (Fact(GIT_MOVED, f"submit {call.id}"),)
         if isinstance(action, Write) and "created successfully" in result.content:
             return (PutFile(action.path, action.content.encode("utf-8", "surrogateescape")), MarkRead(action.path))
+        if isinstance(action, Grep | Glob):
+            return shown_by_search(result.content, profile.cwd)
         match = _SHOWN.match(result.content)
         if match is None or not isinstance(action, Read | Write | EditLines):
             return _edited_text(action, result, profile)
@@ -150,7 +171,8 @@ class SweAgentScaffold:
         whole = [n for n, _ in numbered] == list(range(1, int(match["total"]) + 1))
         moved = _moved(match, numbered, profile)
         if isinstance(action, Read):
-            shown = Seen(match["path"], text if whole else text[:-1], numbered[0][0] if numbered else 1, whole)
+            first = numbered[0][0] if numbered else 1
+            shown = Seen(match["path"], text if whole else text[:-1], first, whole, int(match["total"]))
             return (shown, MarkRead(match["path"]), *moved) if numbered or whole else moved
         if not whole:
             return (MarkRead(match["path"]), *moved)
@@ -173,6 +195,19 @@ class SweAgentScaffold:
         return f"{output}\n" if _observation(f"{output}\n", profile) == text else None
 
 
+def _submission(outcome: ShellOutput) -> Rendered | Unknown:
+    """What stood between the marks that the command prints: a line end, then the patch."""
+    if outcome.exit_code or outcome.stderr or not outcome.stdout:
+        return Unknown("how a submission without a patch is shown")
+    return Rendered(f"\n{outcome.stdout}", None, outcome.exit_code)
+
+
+def _is_old(session: Session, messages: Sequence[Message]) -> bool:
+    """Whether the prompt is that of the file window, where no call has shown it yet."""
+    told = (session.system_prompt or "", *(m.text for m in messages if m.role in ("system", "user")))
+    return not session.tools and any(_PROMPT.search(text) for text in told)
+
+
 def _form_0(session: Session, messages: Sequence[Message], texts: Sequence[str]) -> JsonObject:
     """The file window of 0.x. Of the outputs most end as the release leaves them."""
     told = [session.system_prompt or "", *(m.text for m in messages if m.role in ("system", "user"))]
@@ -183,6 +218,8 @@ def _form_0(session: Session, messages: Sequence[Message], texts: Sequence[str])
         "window": _window_size(texts) or stated,
         "newline": sum(ended) * 2 >= len(ended),
         "clamp_lines": True,
+        "refusal": next((match[0] for text in texts if (match := _REFUSAL.match(text))), INTRODUCED),
+        "linter": "3.10" if any(_NEW_WORDS.search(text) for text in texts) else "3.9",
     }
 
 
@@ -195,9 +232,16 @@ def _form_1(texts: Sequence[str]) -> JsonObject:
         "generation": 1,
         "crlf": any("\r\n" in text for text in bodies) or not any("\n" in text for text in bodies),
         "prefix": PREFIX if marked * 2 >= len(shown) else "",
-        "strip": not any(text != text.strip() for text in bodies),
+        "strip": _stripped(bodies),
         "empty": EMPTY,
     }
+
+
+def _stripped(bodies: Sequence[str]) -> bool | None:
+    """Whether white space around outputs was cut off; `None` where no output shows it."""
+    if any(text != text.strip() for text in bodies):
+        return False
+    return True if any(_CUT_OFF.search(text) for text in bodies) else None
 
 
 def _window_size(texts: Sequence[str]) -> int:
@@ -211,7 +255,9 @@ def _window_size(texts: Sequence[str]) -> int:
 
 
 def _window(profile: ScaffoldProfile, env: Mapping[str, str] | None) -> Window:
-    return Window.of(env or {}, int(profile.parameters.get("window", 100)))
+    words: Words = "3.10" if profile.parameters.get("linter") == "3.10" else "3.9"
+    refusal = str(profile.parameters.get("refusal", INTRODUCED))
+    return Window.of(env or {}, int(profile.parameters.get("window", 100)), words, refusal)
 
 
 def _moved(match: re.Match[str], numbered: list[tuple[int, str]], profile: ScaffoldProfile) -> tuple[Mutation, ...]:
@@ -233,7 +279,7 @@ def _observation(text: str, profile: ScaffoldProfile) -> str:
     form = profile.parameters
     if form.get("generation") == 0:
         return text if form.get("newline", True) else text.removesuffix("\n")
-    body = text.strip() if form.get("strip", True) else text.rstrip("\n")
+    body = text.rstrip("\n") if form.get("strip") is False else text.strip()
     body = body.replace("\n", "\r\n") if form.get("crlf") else body
     return f"{form.get('prefix', '')}{body}" if body.strip() else str(form.get("empty", EMPTY))
 

@@ -10,11 +10,12 @@ import re
 import shlex
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from toolsim import paths
+from toolsim import artefacts, paths
 from toolsim.actions import (
     Action,
+    Change,
     Changed,
     EditLines,
     FileText,
@@ -27,13 +28,16 @@ from toolsim.actions import (
     Opaque,
     Outcome,
     Problem,
+    PutFile,
     Read,
+    RemovePath,
     RunShell,
+    Seen,
     SetEnv,
     Unknown,
     Write,
 )  # fmt: skip
-from toolsim.scaffolds.swe_lint import is_clean
+from toolsim.scaffolds.swe_lint import Words, complaints
 
 OVERLAP = 2
 UPDATED = (
@@ -43,6 +47,19 @@ UPDATED = (
 MOST = 100
 """Files (search_dir) or lines (search_file) above which a search only asks for a narrower one."""
 
+_REFUSED = (
+    "Your changes have NOT been applied. Please fix your edit command and try again.\n"
+    "You either need to 1) Specify the correct start/end line arguments or 2) Correct your edit code.\n"
+    "DO NOT re-run the same failed edit command. Running it again will lead to the same error.\n"
+)
+INTRODUCED = (
+    "Your proposed edit has introduced new syntax error(s). Please understand the fixes and retry your edit commmand."
+)
+_RULE = "-" * 49 + "\n"
+
+_FOUND = re.compile(r"Found \d+ matches for \"(?:[^\n]*)\" in (?P<path>/[^\n]*):\n")
+_FOUND_LINE = re.compile(r"Line (\d+):(.+)")
+_FOUND_FILE = re.compile(r"(/.*?)(?: \(\d+ matches\))?")
 _ODD = re.compile("[\r\0\ud800-\udfff]")
 _END = "end_of_edit"
 _USAGE_EDIT = "Usage: edit <start_line>:<end_line>"
@@ -52,17 +69,25 @@ _NO_FILE_EDIT = "No file open. Use the `open` command first."
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """The open file, the line in its middle, and the number of lines shown."""
+    """The open file, the line in its middle, the number of lines shown, whose words the linter has, and how a refused
+    edit is told of.
+    """
 
     path: str | None
     line: int
     size: int = 100
+    words: Words = "3.9"
+    refusal: str = INTRODUCED
 
     @classmethod
-    def of(cls, env: Mapping[str, str], size: int) -> Window:
+    def of(cls, env: Mapping[str, str], size: int, words: Words = "3.9", refusal: str = INTRODUCED) -> Window:
         """The window that the environment holds."""
         line = env.get("CURRENT_LINE", "")
-        return cls(env.get("CURRENT_FILE") or None, int(line) if line.isdigit() else 1, size)
+        return cls(env.get("CURRENT_FILE") or None, int(line) if line.isdigit() else 1, size, words, refusal)
+
+    def at(self, line: int, path: str | None = None) -> Window:
+        """This window at another line, of another file if one is named."""
+        return replace(self, line=line, path=self.path if path is None else path)
 
     def env(self) -> tuple[Mutation, ...]:
         """The environment that holds this window."""
@@ -74,8 +99,6 @@ def window_action(command: str, cwd: str, window: Window) -> Action:
     name, _, rest = command.strip().partition(" ")
     if name.split("\n")[0] == "edit":
         return _edit(command, window)
-    if name.split("\n")[0] == "submit":
-        return Opaque("submit")
     parser = _COMMANDS.get(name.split("\n")[0])
     words = _words(rest)
     if parser is None or words is None:
@@ -139,13 +162,16 @@ def _search_file(words: list[str], cwd: str, window: Window) -> Action:
 
 def _grep(term: str, path: str) -> Action:
     pattern = _basic_regex(term)
-    return Opaque("search", {"term": term, "path": path}) if pattern is None else Grep(pattern, path)
+    if pattern is None:
+        return Opaque("search", {"term": term, "path": path})
+    return Grep(pattern, path, {"everywhere": True})
 
 
 def _basic_regex(term: str) -> str | None:
     """A basic regular expression of grep as an extended one; `None` where the two dialects are far apart."""
     inner = term.removeprefix("^").removesuffix("$")
-    if not inner or re.search(r"[\\\[\]^$]", inner) or inner.startswith("*"):
+    # releases differ in whether grep takes a term that begins with a dash for an option
+    if not inner or term.startswith("-") or re.search(r"[\\\[\]^$]", inner) or inner.startswith("*"):
         return None
     pattern = re.sub(r"[+?|(){}]", lambda m: "\\" + m[0], inner)
     return ("^" if term.startswith("^") else "") + pattern + ("$" if term.endswith("$") else "")
@@ -155,7 +181,7 @@ def _find_file(words: list[str], cwd: str, window: Window) -> Action:
     if not 1 <= len(words) <= 2:
         return Invalid("Usage: find_file <file_name> [<dir>]")
     name = re.sub(r"[{}]", lambda m: "\\" + m[0], words[0])
-    return Glob(f"**/{name}", paths.canonical(words[1] if len(words) > 1 else ".", cwd))
+    return Glob(f"**/{name}", paths.canonical(words[1] if len(words) > 1 else ".", cwd), everywhere=True)
 
 
 _COMMANDS = {
@@ -185,24 +211,30 @@ def _edit(command: str, window: Window) -> Action:
     return EditLines(window.path, int(first), int(last), "".join(f"{line}\n" for line in lines))
 
 
-def window_output(command: str, action: Action, outcome: Outcome, window: Window) -> tuple[str, Window] | Unknown:
-    """The text that the command prints, ending in a line end, and the window after it."""
+def window_output(
+    command: str, action: Action, outcome: Outcome, window: Window
+) -> tuple[str, Window, tuple[Mutation, ...]] | Unknown:
+    """The text that the command prints, ending in a line end, the window after it, and what it takes back."""
+    if isinstance(action, EditLines) and isinstance(outcome, Changed):
+        return _edited(action, outcome.changes[0], window)
+    made = _shown(command, action, outcome, window)
+    return made if isinstance(made, Unknown) else (*made, ())
+
+
+def _shown(command: str, action: Action, outcome: Outcome, window: Window) -> tuple[str, Window] | Unknown:
     name, _, rest = command.strip().partition(" ")
     words = _words(rest) or []
     match outcome:
         case FileText(path, text) if isinstance(action, Read):
             return _opened(name, action, path, text, window)
         case Changed((change,)) if isinstance(action, Write):
-            opened = Window(action.path, _constrain(window.size // 2, 1, window.size), window.size)
+            opened = window.at(_constrain(window.size // 2, 1, window.size), action.path)
             return _print(change.after or "", opened), opened
-        case Changed((change,)) if isinstance(action, EditLines):
-            return _edited(action, change.after or "", window)
         case Matches() if isinstance(action, Grep) and words:
             return _found(name, words[0], action.path, outcome), window
         case Listing(found) if isinstance(action, Glob) and words:
-            if len(found) > 1:
-                return Unknown("the order of find is the file system's")
-            return _files(words[0], action.path, found), window
+            # `find -name` compares the last part of a path; its order is the file system's, any may have been
+            return _files(words[0], action.path, () if "/" in words[0] else found), window
         case Problem():
             said = _problem(name, words, action, outcome)
             return said if isinstance(said, Unknown) else (f"{said}\n", window)
@@ -222,10 +254,11 @@ def _constrain(line: int, total: int, size: int) -> int:
 def _print(text: str, window: Window) -> str:
     """`_print` of defaults.sh: heading, what is above, numbered lines, what is below."""
     lines = _lines(text)
-    total, half = len(lines), window.size // 2
-    above = max(0, window.line - half)
-    below = max(0, total - window.line - half)
-    last = max(window.line + half, half)
+    total, size = len(lines), window.size
+    # half a window may be half a line: what is above is rounded down, what is below up
+    above = max(0, (2 * window.line - size) // 2)
+    below = max(0, (2 * (total - window.line) - size + 1) // 2)
+    last = max(2 * window.line + size, size) // 2
     shown = list(enumerate(lines, 1))[:last][-window.size :]
     parts = [f"[File: {window.path} ({total} lines total)]"]
     parts += [f"({above} more lines above)"] if above else []
@@ -250,18 +283,44 @@ def _opened(name: str, action: Read, path: str, text: str, window: Window) -> tu
         return Unknown("versions differ on a line outside of the file")
     else:
         line = max(1, action.offset + size // 2 - size // 6)
-    opened = Window(path, _constrain(line, total, size), size)
+    opened = window.at(_constrain(line, total, size), path)
     return _print(text, opened), opened
 
 
-def _edited(action: EditLines, after: str, window: Window) -> tuple[str, Window] | Unknown:
-    if action.path.endswith(".py") and not is_clean(after):
-        return Unknown("the linter's words on this text")
-    if _ODD.search(after):
+def _edited(action: EditLines, change: Change, window: Window) -> tuple[str, Window, tuple[Mutation, ...]] | Unknown:
+    before, after = change.before or "", change.after or ""
+    if _ODD.search(before + after):
         return Unknown("how the terminal shows this text")
+    found = complaints(after, window.words) if action.path.endswith(".py") else ()
+    if found is None:
+        return Unknown("the linter's words on this text")
+    if found:
+        return _refused(action, before, after, window, found)
     # edit_linting.sh leaves the window at its own 0-based number of the first line
-    edited = Window(action.path, _constrain(action.start - 1, len(_lines(after)), window.size), window.size)
-    return f"{_print(after, edited)}{UPDATED}\n", edited
+    edited = window.at(_constrain(action.start - 1, len(_lines(after)), window.size), action.path)
+    return f"{_print(after, edited)}{UPDATED}\n", edited, ()
+
+
+def _refused(
+    action: EditLines, before: str, after: str, window: Window, found: tuple[str, ...]
+) -> tuple[str, Window, tuple[Mutation, ...]] | Unknown:
+    """An edit that the linter objects to is shown and taken back; the window stays where it was."""
+    if complaints(before, window.words) != ():
+        return Unknown("whether the linter's old findings are told again")
+    start, count = action.start - 1, action.text.count("\n")
+    parts = [window.refusal, "", "ERRORS:", *(f"- {finding}" for finding in found), "", ""]
+    tried = _around(after, action.path, count // 2 + start, count + 10)
+    kept = _around(before, action.path, (action.end - start + 1) // 2 + start, action.end - start + 10)
+    text = (
+        "\n".join(parts)
+        + f"This is how your edit would have looked if applied\n{_RULE}{tried}{_RULE}\n"
+        + f"This is the original code before your edit\n{_RULE}{kept}{_RULE}{_REFUSED}"
+    )
+    return text, window, (PutFile(action.path, before.encode("utf-8", "surrogateescape")),)
+
+
+def _around(text: str, path: str, line: int, size: int) -> str:
+    return _print(text, Window(path, _constrain(line, len(_lines(text)), size), size))
 
 
 def _found(name: str, term: str, path: str, outcome: Matches) -> str:
@@ -285,6 +344,29 @@ def _files(name: str, path: str, found: tuple[str, ...]) -> str:
     if not found:
         return f'No matches found for "{name}" in {path}\n'
     return "\n".join([f'Found {len(found)} matches for "{name}" in {path}:', *found]) + "\n"
+
+
+def shown_by_search(text: str, root: str) -> tuple[Seen | RemovePath, ...]:
+    """What the output of `search_file`, `search_dir` or `find_file` shows of files: lines, or that they are there.
+
+    A search of `root` that found a module of the project's own package and no copy of it shows that `build` is absent.
+    """
+    head = _FOUND.match(text)
+    if head is None:
+        return ()
+    where, lines = head["path"], text.split("\n")[1:]
+    shown: list[Seen | RemovePath] = []
+    for line in lines:
+        if match := _FOUND_LINE.fullmatch(line):
+            shown.append(Seen(where, match[2], int(match[1])))
+        elif match := _FOUND_FILE.fullmatch(line):
+            shown.append(Seen(match[1], ""))
+    build, package = paths.join(root, artefacts.BUILD), root.rpartition("__")[2]
+    own = re.compile(rf"{re.escape(root)}/(?:src/|lib/)?{re.escape(package)}/.*\.py")
+    names = [seen.path for seen in shown]
+    if where == root and any(map(own.fullmatch, names)) and not any(n.startswith(f"{build}/") for n in names):
+        shown.append(RemovePath(build))
+    return tuple(shown)
 
 
 def _problem(name: str, words: list[str], action: Action, problem: Problem) -> str | Unknown:

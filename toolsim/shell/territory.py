@@ -121,9 +121,9 @@ class Territory:
         return None
 
     def _names_known(self, place: str) -> bool:
-        """Inside of the repository what a commit does not say is taken as not there; outside nothing is."""
+        """Inside of the repository what a commit does not say is taken as not there, elsewhere nothing is."""
         names = self.world.listing(place)
-        inside = paths.relative(place, self.world.root) is not None
+        inside = self.world.snapshot is not None and paths.relative(place, self.world.root) is not None
         return isinstance(names, Names) and (names.complete or inside)
 
     def _left_behind(self, place: str) -> str | None:

@@ -21,7 +21,7 @@ def old(*extra_steps):
         "trajectory": [
             step("ls\n", "a.py\n"),
             *extra_steps,
-            step("cd b\n", "", "/repo/b"),
+            step("cd b\n", ""),
             step("submit\n", "diff", "/repo/b"),
         ],
         "history": [
@@ -63,14 +63,15 @@ def test_text_commands_are_calls_with_the_raw_observation_beside_what_the_model_
     first, second, last = call_pairs(only(tmp_path / "x", old()).items)
     assert (first.call.name, first.call.arguments, first.call.raw) == ("command", {"command": "ls\n"}, "ls\n")
     assert first.result.content == "a.py\n"
-    assert second.result.structured["state"]["working_dir"] == "/repo/b"
+    assert second.result.structured["state"]["working_dir"] == "/repo"
     assert last.result.content == "diff"
 
 
 def test_the_directory_follows_the_states(tmp_path):
     trajectory = only(tmp_path / "x", old())
     assert trajectory.session.cwd == "/repo"
-    assert [m.cwd for m in trajectory.items[4:]] == ["/repo"] * 3 + ["/repo/b"] * 3
+    # the state of a step is the one before it; after the last one nothing tells
+    assert [m.cwd for m in trajectory.items[4:]] == ["/repo"] * 3 + ["/repo/b"] * 2 + [None]
 
 
 def test_a_step_that_the_history_leaves_out_has_effects_but_is_not_seen(tmp_path):

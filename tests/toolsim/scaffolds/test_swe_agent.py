@@ -13,6 +13,7 @@ from toolsim.actions import (
     Problem,
     PutFile,
     Read,
+    RemovePath,
     Replacement,
     RunShell,
     Seen,
@@ -23,8 +24,8 @@ from toolsim.actions import (
 )
 from toolsim.scaffolds.base import Rendered
 from toolsim.scaffolds.swe_agent import EMPTY, SWE_AGENT
-from toolsim.scaffolds.swe_lint import is_clean
-from toolsim.scaffolds.swe_window import UPDATED
+from toolsim.scaffolds.swe_lint import complaints
+from toolsim.scaffolds.swe_window import UPDATED, shown_by_search
 from toolsim.trajectory import Message, Session, ToolCall, ToolResult
 from toolsim.world import World
 
@@ -60,11 +61,12 @@ OLD = profile("a.py\n")
         ("goto", Invalid("Usage: goto <line>")),
         ("scroll_down", Read("/repo/a.py")),
         ("create new.py", Write("/repo/new.py", "\n", must_be_new=True)),
-        ('search_dir "a.b" src', Grep("a.b", "/repo/src")),
-        ('search_file "f(x)"', Grep(r"f\(x\)", "/repo/a.py")),
+        ('search_dir "a.b" src', Grep("a.b", "/repo/src", {"everywhere": True})),
+        ('search_file "f(x)"', Grep(r"f\(x\)", "/repo/a.py", {"everywhere": True})),
+        ('search_dir "--all"', Opaque("search", {"term": "--all", "path": "/repo"})),
         ('search_file "[a]"', Opaque("search", {"term": "[a]", "path": "/repo/a.py"})),
-        ("find_file x.py", Glob("**/x.py", "/repo")),
-        ("submit", Opaque("submit")),
+        ("find_file x.py", Glob("**/x.py", "/repo", everywhere=True)),
+        ("submit\n", RunShell("git add -A && git diff --cached", "/repo")),
         ("ls -la", RunShell("ls -la", "/repo", session="main")),
         ("open $(cat name)", RunShell("open $(cat name)", "/repo", session="main")),
         ("open a.py && ls", RunShell("open a.py && ls", "/repo", session="main")),
@@ -171,6 +173,7 @@ def test_ranges_past_the_end_are_cut_and_every_line_gets_a_line_end(world, text,
         ("find_file x.py", 'Found 1 matches for "x.py" in /repo:\n/repo/src/x.py\n'),
         ("find_file y.py src", 'No matches found for "y.py" in /repo/src\n'),
         ("find_file y.py lib", "Directory lib not found\n"),
+        ("find_file src/x.py", 'No matches found for "src/x.py" in /repo\n'),
     ],
 )  # fmt: skip
 def test_commands_answer_in_the_words_of_the_scripts(world, text, expected):
@@ -188,6 +191,105 @@ def test_an_edit_that_the_linter_would_report_is_not_answered(world):
     action = SWE_AGENT.action(call, OLD, "/repo", world.env)
     outcome, _ = world.perform(action)
     assert isinstance(SWE_AGENT.render(call, action, outcome, OLD, world.env), Unknown)
+
+
+def test_an_edit_that_the_linter_refuses_changes_neither_file_nor_window(world):
+    """The windows around both texts may be half a line off: what is above is rounded down, what is below up."""
+    answer(world, "open long.py")
+    before, window = world.read("/repo/long.py"), dict(world.env)
+    shown = answer(world, "edit 201:203\nif line_1:\nx = 1\nend_of_edit")
+    tried = "".join(f"{n}:line_{n} = {n}\n" for n in range(196, 201)) + "201:if line_1:\n202:x = 1\n"
+    tried += "".join(f"{n}:line_{n + 1} = {n + 1}\n" for n in range(203, 208))
+    kept = "".join(f"{n}:line_{n} = {n}\n" for n in range(196, 209))
+    rule = "-" * 49
+    assert shown == (
+        "Your proposed edit has introduced new syntax error(s). Please understand the fixes and retry your edit "
+        "commmand.\n\nERRORS:\n- E999 IndentationError: expected an indented block\n\n"
+        f"This is how your edit would have looked if applied\n{rule}\n"
+        f"[File: /repo/long.py (249 lines total)]\n(195 more lines above)\n{tried}(42 more lines below)\n{rule}\n\n"
+        f"This is the original code before your edit\n{rule}\n"
+        f"[File: /repo/long.py (250 lines total)]\n(195 more lines above)\n{kept}(42 more lines below)\n{rule}\n"
+        "Your changes have NOT been applied. Please fix your edit command and try again.\n"
+        "You either need to 1) Specify the correct start/end line arguments or 2) Correct your edit code.\n"
+        "DO NOT re-run the same failed edit command. Running it again will lead to the same error.\n"
+    )
+    assert (world.read("/repo/long.py"), world.env) == (before, window)
+
+
+def test_old_findings_of_a_file_are_told_with_new_ones_or_not_by_release(snapshot_of):
+    world = World.start(SESSION, OLD, snapshot_of({"old.py": "print(gone)\n\n"}), "/repo")
+    answer(world, "open old.py")
+    call = command("edit 2:2\nprint(lost)\nend_of_edit")
+    action = SWE_AGENT.action(call, OLD, "/repo", world.env)
+    outcome, _ = world.perform(action)
+    assert isinstance(SWE_AGENT.render(call, action, outcome, OLD, world.env), Unknown)
+
+
+@pytest.mark.parametrize(
+    ("text", "words", "found"),
+    [
+        ("print(b)\nprint(a)\n", "3.9", ("F821 undefined name 'b'", "F821 undefined name 'a'")),
+        ("def f():\n  return c\n", "3.9",
+         ("E111 indentation is not a multiple of 4", "F821 undefined name 'c'")),
+        ("__all__ = ['z']\nprint(y)\n", "3.9", ("F822 undefined name 'z' in __all__", "F821 undefined name 'y'")),
+        ("self.b = b\n", "3.9", ("F821 undefined name 'self'", "F821 undefined name 'b'")),
+        ("print(b)  # noqa\nprint(a)  # noqa: E501\nprint(\n    c\n)  # noqa: F8\n", "3.9",
+         ("F821 undefined name 'a'",)),
+        ("# flake8: noqa\nprint(b)\n", "3.9", ()),
+        ("# flake8: noqa: F821\nprint(b)\n", "3.9", None),
+        ("if 1:\nx = 1\n", "3.9", ("E999 IndentationError: expected an indented block",)),
+        ("if 1:\nx = 1\n", "3.10",
+         ("E999 IndentationError: expected an indented block after 'if' statement on line 1",)),
+        ("  x = 1\n", "3.10", ("E999 IndentationError: unexpected indent",)),
+        ("f(1)\n)\n", "3.9", ("E999 SyntaxError: unmatched ')'",)),
+        ("else:\n    f(1)\n)\n", "3.9", ("E999 SyntaxError: invalid syntax",)),
+        ("if x\n    y = 1\n", "3.9", ("E999 SyntaxError: invalid syntax",)),
+        ("x = 'a\n", "3.9", ("E999 SyntaxError: EOL while scanning string literal",)),
+        ("f(1\n", "3.9", None),
+        ("match x:\n    case 1:\n        pass\n", "3.9", None),
+    ],
+)  # fmt: skip
+def test_the_linters_words_come_by_line_and_column_and_are_those_of_its_python(text, words, found):
+    assert complaints(text, words) == found
+
+
+@pytest.mark.parametrize(
+    ("output", "shown"),
+    [
+        ('Found 2 matches for "x" in /o__n/a.py:\nLine 3:x = 1\nLine 9:x\nEnd of matches for "x" in /o__n/a.py\n',
+         (Seen("/o__n/a.py", "x = 1", 3), Seen("/o__n/a.py", "x", 9))),
+        ('Found 1 matches for "x" in /o__n:\n/o__n/doc/a.txt (1 matches)\nEnd of matches for "x" in /o__n\n',
+         (Seen("/o__n/doc/a.txt", ""),)),
+        ('Found 1 matches for "a.py" in /o__n:\n/o__n/src/n/a.py\n',
+         (Seen("/o__n/src/n/a.py", ""), RemovePath("/o__n/build"))),
+        ('Found 2 matches for "a.py" in /o__n:\n/o__n/build/lib/n/a.py\n/o__n/n/a.py\n',
+         (Seen("/o__n/build/lib/n/a.py", ""), Seen("/o__n/n/a.py", ""))),
+        ('No matches found for "x" in /o__n\n', ()),
+    ],
+)  # fmt: skip
+def test_searches_show_lines_and_what_files_there_are(output, shown):
+    assert shown_by_search(output, "/o__n") == shown
+
+
+def test_a_submission_is_the_patch_after_a_line_end():
+    call = command("submit\n")
+    action = SWE_AGENT.action(call, OLD, "/elsewhere", OPEN)
+    done = SWE_AGENT.render(call, action, ShellOutput("diff\n", "diff\n", "", 0), OLD, OPEN)
+    assert done == Rendered("\ndiff\n", None, 0)
+    assert isinstance(SWE_AGENT.render(call, action, ShellOutput("", "", "", 0), OLD, OPEN), Unknown)
+
+
+def test_the_prompt_of_the_file_window_tells_the_generation_before_any_call():
+    session = Session("s", "swe-agent", "t", "l", cwd="/repo")
+    task = Message("user", "Solve it\n(Open file: n/a)\n(Current directory: /repo)\nbash-$")
+    assert SWE_AGENT.fit(session, [task]).parameters["generation"] == 0
+    assert SWE_AGENT.fit(session, [Message("user", "Solve it")]).parameters["generation"] == 1
+
+
+def test_where_nothing_shows_how_outputs_end_a_view_is_not_answered():
+    call = ToolCall("1", "str_replace_editor", {"command": "view", "path": "/repo/m.txt"})
+    action = SWE_AGENT.action(call, modern(), "/repo")
+    assert isinstance(SWE_AGENT.render(call, action, FileText("/repo/m.txt", "x\n"), modern()), Unknown)
 
 
 @pytest.mark.parametrize(
@@ -212,7 +314,7 @@ def test_an_edit_that_the_linter_would_report_is_not_answered(world):
     ],
 )
 def test_a_python_text_is_clean_only_if_no_name_is_doubtful(text, clean):
-    assert is_clean(text) is clean
+    assert (complaints(text, "3.9") == ()) is clean
 
 
 @pytest.mark.parametrize(
@@ -224,6 +326,9 @@ def test_a_python_text_is_clean_only_if_no_name_is_doubtful(text, clean):
         (["a\n", "b\n"], "newline", True),
         (["a", "b", "c\n"], "newline", False),
         ([], "newline", True),
+        (["Your proposed edit has introduced new syntax error(s). Read this.\n\nERRORS:\n"], "refusal",
+         "Your proposed edit has introduced new syntax error(s). Read this."),
+        (["- E999 IndentationError: expected an indented block after 'if' statement on line 1\n"], "linter", "3.10"),
     ],
 )  # fmt: skip
 def test_the_form_of_0_x_is_fitted_to_the_prefix(results, key, value):
@@ -321,7 +426,7 @@ def test_editor_calls_become_actions(given, expected):
     ],
 )
 def test_the_editor_answers_in_its_own_form(snapshot_of, given, expected):
-    form = modern("OBSERVATION:\none\ntwo")
+    form = modern("OBSERVATION:\nHere\n     2")
     world = World.start(SESSION, form, snapshot_of({"m.txt": "a\nb\nc\nd\ne\nf\n"}), "/repo")
     call = ToolCall("1", "str_replace_editor", given)
     action = SWE_AGENT.action(call, form, "/repo")
@@ -347,10 +452,10 @@ WINDOW = "[File: /repo/a.py (2 lines total)]\n1:x = 1\n2:y = 2\n"
 @pytest.mark.parametrize(
     ("text", "result", "expected"),
     [
-        ("open a.py", WINDOW, Seen("/repo/a.py", "x = 1\ny = 2\n", 1, True)),
+        ("open a.py", WINDOW, Seen("/repo/a.py", "x = 1\ny = 2\n", 1, True, 2)),
         ("edit 2:2\ny = 2\nend_of_edit", WINDOW + UPDATED, PutFile("/repo/a.py", b"x = 1\ny = 2\n")),
         ("goto 9", "[File: /repo/a.py (20 lines total)]\n(8 more lines above)\n9:x\n10:y\n(10 more lines below)\n",
-         Seen("/repo/a.py", "x\ny", 9, False)),
+         Seen("/repo/a.py", "x\ny", 9, False, 20)),
         ("goto 9", "[File: /repo/a.py (20 lines total)]\n(8 more lines above)\n9:x\n10:y\n(10 more lines below)\n",
          SetEnv("CURRENT_LINE", "58")),
     ],
