@@ -94,11 +94,14 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Accumulation:
-    """The calls that both forcings played: how many are right when the record is taken in, and when errors stand."""
+    """The calls that both forcings played: how many are right and wrong when the record is taken in, and when errors
+    stand; `only_…` are right under that forcing alone."""
 
     calls: int
     right_teacher: int
     right_free: int
+    wrong_teacher: int
+    wrong_free: int
     only_teacher: int
     only_free: int
 
@@ -127,14 +130,15 @@ def summarise(lines: Sequence[Line], by: Callable[[Line], str]) -> tuple[Row, ..
 def accumulation(teacher: Iterable[Line], free: Iterable[Line]) -> Accumulation:
     """What letting errors stand costs, on the calls that both have."""
     standing = {line.key: line for line in free}
-    pairs = [(line.right, standing[line.key].right) for line in teacher if line.key in standing]
-    counts = Counter(pairs)
+    pairs = [(line, standing[line.key]) for line in teacher if line.key in standing]
     return Accumulation(
-        len(pairs),
-        counts[True, True] + counts[True, False],
-        counts[True, True] + counts[False, True],
-        counts[True, False],
-        counts[False, True],
+        calls=len(pairs),
+        right_teacher=sum(one.right for one, _ in pairs),
+        right_free=sum(other.right for _, other in pairs),
+        wrong_teacher=sum(one.wrong for one, _ in pairs),
+        wrong_free=sum(other.wrong for _, other in pairs),
+        only_teacher=sum(one.right and not other.right for one, other in pairs),
+        only_free=sum(other.right and not one.right for one, other in pairs),
     )
 
 

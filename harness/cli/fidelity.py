@@ -209,8 +209,12 @@ def print_fidelity(result: Fidelity) -> None:
         click.echo("no recorded call was played")
     if result.accumulation is not None:
         both = result.accumulation
-        teacher, free = share(both.right_teacher, both.calls), share(both.right_free, both.calls)
-        click.echo(f"error accumulation, on {both.calls} calls: right {teacher} teacher-forced, {free} free-running;")
+        click.echo(f"error accumulation, on {both.calls} calls that both forcings played:")
+        for what, teacher, free in (
+            ("right", both.right_teacher, both.right_free),
+            ("wrong", both.wrong_teacher, both.wrong_free),
+        ):
+            click.echo(f"  {what} {share(teacher, both.calls)} teacher-forced, {share(free, both.calls)} free-running")
         click.echo(f"  right only teacher-forced {both.only_teacher}, right only free-running {both.only_free}")
     print_curves(result.risk_coverage, result.learnt_from)
     if any(run.identity_run for run in result.runs.values()):

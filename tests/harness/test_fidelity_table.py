@@ -60,6 +60,7 @@ def test_wrong_and_unanswered_calls_are_counted_by_their_reason():
 
 def test_error_accumulation_is_paired_by_call():
     both = accumulation(lines(("a", "a"), ("a", "a"), ("a", "b")), lines(("a", "a"), ("a", "b")))
+    assert (both.wrong_teacher, both.wrong_free) == (0, 1)
     assert (both.calls, both.right_teacher, both.right_free, both.only_teacher, both.only_free) == (2, 2, 1, 1, 0)
 
 
