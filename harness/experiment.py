@@ -81,7 +81,7 @@ def plan(store: Store, config: RunConfig, criteria: Criteria, inputs: JsonObject
         "prompts": prompt_hashes("toolsim", "harness"),
         "system_prompt": None if prompt is None else content_hash(prompt),
     }
-    run = content_hash([manifest[part] for part in ("config", "criteria", "system_prompt")])[:12]
+    run = _name(config, criteria, manifest["system_prompt"])
     fresh = store.begin_run(run, "resample", manifest, now=time.time())
     chosen, excluded = filter_sessions(sessions, criteria)
     left_out = [(e.session, e.reason) for e in excluded]
@@ -209,6 +209,13 @@ def _shell(parts: Parts, scene: Scene) -> Shell | None:
         return None
     repository = scene.prefix.session.repository
     return open_shell(parts.engine, parts.shell_cache, repository.branch, repository.url)
+
+
+def _name(config: RunConfig, criteria: Criteria, system_prompt: str | None) -> str:
+    """The name of a run: a hash of what differs from the defaults, so that new settings rename no old run."""
+    usual, chosen = _plain(Criteria()), _plain(criteria)
+    asked = {name: value for name, value in chosen.items() if value != usual[name]}
+    return content_hash([config.model_dump(mode="json", exclude_defaults=True), asked, system_prompt])[:12]
 
 
 def _plain(criteria: Criteria) -> JsonObject:

@@ -26,7 +26,7 @@ from harness.demo import find_fixtures, unpack_repository
 
 # The same while recording and while replaying, because the address of a model is a setting, and seeds depend on it.
 PORT = 18_499
-SETTINGS = "evidence_tokens: 500\nmax_steps: 3\nrungs: [computed, simulated]\naffordances: [repo, calls]\n"
+SETTINGS = "shell: none\nevidence_tokens: 500\nmax_steps: 3\nrungs: [computed, simulated]\naffordances: [repo, calls]\n"
 
 
 @contextmanager
