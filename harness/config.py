@@ -22,8 +22,12 @@ _FORCED = {
 }
 
 
+_UNNAMED_AT_DEFAULT = {"critic": 0}
+"""Settings that came later: at their default they are no part of a run's name, so that earlier runs can go on."""
+
+
 class RunConfig(BaseModel):
-    """What decides the outcome of a run; its hash names the run, so the same settings resume it."""
+    """What decides the outcome of a run; the hash of `naming` names the run, so the same settings resume it."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -45,6 +49,7 @@ class RunConfig(BaseModel):
     temperature: float | None = None
     system_prompt: str | None = None
     context: int | None = Field(default=None, ge=512)
+    critic: int = Field(default=0, ge=0)
 
     @field_validator("rungs", "affordances", mode="before")
     @classmethod
@@ -69,6 +74,14 @@ class RunConfig(BaseModel):
         if (self.candidate == "recorded") != (self.forcing != "none"):
             raise ValueError("recorded actions need forcing free or teacher, and a candidate of its own needs none")
         return self
+
+    @property
+    def naming(self) -> dict[str, Any]:
+        """The settings that a run is named by."""
+        values = self.model_dump(mode="json")
+        return {
+            name: v for name, v in values.items() if name not in _UNNAMED_AT_DEFAULT or v != _UNNAMED_AT_DEFAULT[name]
+        }
 
     @property
     def identity_run(self) -> bool:

@@ -80,7 +80,7 @@ def plan(store: Store, config: RunConfig, criteria: Criteria, inputs: JsonObject
         "prompts": prompt_hashes("toolsim", "harness"),
         "system_prompt": None if prompt is None else content_hash(prompt),
     }
-    run = content_hash([manifest[part] for part in ("config", "criteria", "system_prompt")])[:12]
+    run = content_hash([config.naming, manifest["criteria"], manifest["system_prompt"]])[:12]
     fresh = store.begin_run(run, "resample", manifest, now=time.time())
     chosen, excluded = filter_sessions(sessions, criteria)
     left_out = [(e.session, e.reason) for e in excluded]
@@ -174,6 +174,7 @@ async def _build(
         approval=config.approval,
         evidence_tokens=config.evidence_tokens,
         history_tokens=config.history_tokens,
+        critic=config.critic,
     )
     simulator = ToolSimulator(
         scaffold=scene.scaffold,
