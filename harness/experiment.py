@@ -33,7 +33,7 @@ from toolsim.shell.base import Shell
 from toolsim.shell.sandbox import SandboxShell
 from toolsim.shell.source import RepositorySource
 from toolsim.simulator import SimulatorSettings, ToolSimulator
-from toolsim.trajectory import JsonObject, content_hash, turns
+from toolsim.trajectory import JsonObject, Reference, content_hash, turns
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +166,26 @@ async def _build(
 ) -> Rollout:
     seed = derive_seed(config.seed, row.run, row.session, row.turn, row.sample)
     candidate = open_candidate(parts.candidate, scene, config)
+    reference = scene.reference if "rollout" in config.affordances else None
+    simulator = open_simulator(config, parts, scene, seed, reference=reference)
+    if parts.candidate is not None:
+        simulator.delegate = SubAgents(
+            functools.partial(open_candidate, parts.candidate, scene, config), simulator, seed
+        )
+    limits = Limits(config.max_steps, config.max_rollout_tokens, None, config.max_seconds)
+    return Rollout(scene, candidate, simulator, write, limits, config.forcing, seed)
+
+
+def open_simulator(
+    config: RunConfig,
+    parts: Parts,
+    scene: Scene,
+    seed: int,
+    *,
+    reference: Reference | None,
+    unseen: tuple[str, ...] = (),
+) -> ToolSimulator:
+    """The simulator of one rollout; `unseen` are further lineages that recorded pairs may not come from."""
     settings = SimulatorSettings(
         rungs=frozenset(config.rungs),
         affordances=frozenset(config.affordances),
@@ -176,7 +196,7 @@ async def _build(
         history_tokens=config.history_tokens,
         critic=config.critic,
     )
-    simulator = ToolSimulator(
+    return ToolSimulator(
         scaffold=scene.scaffold,
         profile=scene.rebuilt.world.profile,
         settings=settings,
@@ -185,15 +205,10 @@ async def _build(
         model=parts.simulator,
         shell=_shell(parts, scene),
         calls=parts.calls,
-        reference=scene.reference if "rollout" in config.affordances else None,
+        reference=reference,
         connectors=parts.connectors,
+        unseen=unseen,
     )
-    if parts.candidate is not None:
-        simulator.delegate = SubAgents(
-            functools.partial(open_candidate, parts.candidate, scene, config), simulator, seed
-        )
-    limits = Limits(config.max_steps, config.max_rollout_tokens, None, config.max_seconds)
-    return Rollout(scene, candidate, simulator, write, limits, config.forcing, seed)
 
 
 def _shell(parts: Parts, scene: Scene) -> Shell | None:
