@@ -14,6 +14,7 @@ from itertools import combinations
 from math import factorial
 
 from harness.ablation.arms import Cell, Setting
+from harness.config import AFFORDANCES
 from harness.fidelity import GradeName
 
 SCORES: dict[GradeName, float] = {"equal": 1.0, "order": 1.0, "near": 0.5, "different": 0.0}
@@ -114,9 +115,7 @@ def gains(table: Table, seed: int, draws: int = DRAWS) -> tuple[Gain, ...]:
         plain = {frozenset(c.arm.affordances): c for c in table if c.setting == setting and not c.arm.critic}
         every = max(plain, key=len)
         values = {cell: [_score(table[cell][key]) for key in keys] for cell in table if cell.setting == setting}
-        for name in sorted(
-            every, key=lambda n: min(i for c in table for i, a in enumerate(c.arm.affordances) if a == n)
-        ):
+        for name in (name for name in AFFORDANCES if name in every):
             pairs = {"alone": (frozenset[str](), frozenset({name})), "last": (every - {name}, every)}
             for kind, (without, having) in pairs.items():
                 if without in plain and having in plain:

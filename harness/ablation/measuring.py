@@ -1,4 +1,4 @@
-"""From the ledgers of an ablation to its figures: every asked call in every cell, graded; pairs for the discriminators."""
+"""From the ledgers of an ablation to its figures: every asked call in every cell, graded, and its pair for a judge."""
 
 from __future__ import annotations
 
@@ -70,7 +70,8 @@ def _only_theirs(store: Store, case: Case) -> frozenset[str]:
     reference = reference_of(store, case)
     if reference is None or case.reference == case.session:
         return frozenset()
-    return result_lines(reference.items) - telling_lines(store.trajectory(case.session).items)
+    own = store.trajectory(case.session).items
+    return result_lines(reference.items, case.agent) - telling_lines(own) - result_lines(own, case.agent)
 
 
 def _answered(
@@ -92,7 +93,7 @@ def _answered(
             grade=grade,
             rung=step.rung,
             failure=None if step.failure is None else step.failure[0],
-            steered=step.answer is not None and shows(step.answer.content, only_theirs),
+            steered=step.answer is not None and shows(step.answer, step.call, case.agent, only_theirs),
             model_calls=step.spent.model_calls,
             tokens=step.spent.prompt_tokens + step.spent.completion_tokens,
         )

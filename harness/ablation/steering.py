@@ -2,29 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
-from toolsim.trajectory import Item as TrajectoryItem
-from toolsim.trajectory import Message, canonical_json, effects
+from harness.callclass import action_of, command_line
+from harness.fidelity import masked
+from toolsim.trajectory import Item, Message, ToolCall, ToolResult, call_pairs, canonical_json, effects
 
 _LEAST = 16
 """Shorter lines turn up by chance."""
 
 
-def telling_lines(items: Iterable[TrajectoryItem]) -> frozenset[str]:
+def telling_lines(items: Iterable[Item]) -> frozenset[str]:
     """The lines of all that a recording says: texts, calls and results; short ones left out."""
     return frozenset(line for message in effects(items) for text in _texts(message) for line in _lines(text))
 
 
-def result_lines(items: Iterable[TrajectoryItem]) -> frozenset[str]:
-    """The lines of the results only."""
-    found = (m.result.content for m in effects(items) if m.result is not None)
-    return frozenset(line for text in found for line in _lines(text))
+def result_lines(items: Sequence[Item], agent: str) -> frozenset[str]:
+    """The lines of the results only, what is form only masked (`harness.fidelity`)."""
+    pairs = (pair for pair in call_pairs(items) if pair.result is not None)
+    return frozenset(line for pair in pairs for line in _lines(_masked(pair.result, pair.call, agent)))
 
 
-def shows(answer: str, lines: frozenset[str]) -> bool:
-    """Whether a text has one of the lines."""
-    return any(line in lines for line in _lines(answer))
+def shows(answer: ToolResult, call: ToolCall, agent: str, lines: frozenset[str]) -> bool:
+    """Whether a result has one of the lines of `result_lines`."""
+    return any(line in lines for line in _lines(_masked(answer, call, agent)))
+
+
+def _masked(result: ToolResult | None, call: ToolCall, agent: str) -> str:
+    return "" if result is None else masked(result.content, command_line(action_of(call, agent)))[0]
 
 
 def _texts(message: Message) -> Iterable[str]:
