@@ -162,6 +162,16 @@ class ToolSimulator:
             job.passed.setdefault(name, "cannot answer such a call")
         raise SimulationFailed(*self._unanswered(job))
 
+    @property
+    def record(self) -> Record | None:
+        """The reference, where it may be known."""
+        return self._record
+
+    def mark_record(self, mark: Callable[[Entry], ToolResult]) -> None:
+        """Put other texts into the reference's results, to see where they turn up (`Record.marked`)."""
+        if self._record is not None:
+            self._record = self._record.marked(mark)
+
     def pass_over(self) -> None:
         """A call of the turn was made and its result came from elsewhere: the turn is one call further."""
         if self._record is not None:
