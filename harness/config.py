@@ -23,7 +23,9 @@ _FORCED = {
 
 
 class RunConfig(BaseModel):
-    """What decides the outcome of a run; its hash names the run, so the same settings resume it."""
+    """What decides the outcome of a run; the hash of what differs from the defaults names it, so the same
+    settings resume it.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -46,6 +48,7 @@ class RunConfig(BaseModel):
     temperature: float | None = None
     system_prompt: str | None = None
     context: int | None = Field(default=None, ge=512)
+    critic: int = Field(default=0, ge=0)
 
     @field_validator("rungs", "affordances", mode="before")
     @classmethod

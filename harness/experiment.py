@@ -33,7 +33,7 @@ from toolsim.seeds import derive_seed
 from toolsim.shell.base import Shell
 from toolsim.shell.choice import Engine, open_shell
 from toolsim.simulator import SimulatorSettings, ToolSimulator
-from toolsim.trajectory import JsonObject, content_hash, turns
+from toolsim.trajectory import JsonObject, Reference, content_hash, turns
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,15 +73,16 @@ def plan(store: Store, config: RunConfig, criteria: Criteria, inputs: JsonObject
         if not any(row.id.startswith(wanted) for row in sessions):
             raise SelectionError(f"no session in {store.path} begins with {wanted!r}; `deploysim sessions` lists them")
     prompt = system_prompt(config)
+    prompt_hash = None if prompt is None else content_hash(prompt)
     manifest = {
         "config": config.model_dump(mode="json"),
         "criteria": _plain(criteria),
         "inputs": inputs,
         "versions": {"deploysim": version("deploysim"), "python": platform.python_version()},
         "prompts": prompt_hashes("toolsim", "harness"),
-        "system_prompt": None if prompt is None else content_hash(prompt),
+        "system_prompt": prompt_hash,
     }
-    run = _name(config, criteria, manifest["system_prompt"])
+    run = _name(config, criteria, prompt_hash)
     fresh = store.begin_run(run, "resample", manifest, now=time.time())
     chosen, excluded = filter_sessions(sessions, criteria)
     left_out = [(e.session, e.reason) for e in excluded]
@@ -168,6 +169,26 @@ async def _build(
 ) -> Rollout:
     seed = derive_seed(config.seed, row.run, row.session, row.turn, row.sample)
     candidate = open_candidate(parts.candidate, scene, config)
+    reference = scene.reference if "rollout" in config.affordances else None
+    simulator = open_simulator(config, parts, scene, seed, reference=reference)
+    if parts.candidate is not None:
+        simulator.delegate = SubAgents(
+            functools.partial(open_candidate, parts.candidate, scene, config), simulator, seed
+        )
+    limits = Limits(config.max_steps, config.max_rollout_tokens, None, config.max_seconds)
+    return Rollout(scene, candidate, simulator, write, limits, config.forcing, seed, _recut(config, parts, scene))
+
+
+def open_simulator(
+    config: RunConfig,
+    parts: Parts,
+    scene: Scene,
+    seed: int,
+    *,
+    reference: Reference | None,
+    unseen: tuple[str, ...] = (),
+) -> ToolSimulator:
+    """The simulator of one rollout; `unseen` are further lineages that recorded pairs may not come from."""
     settings = SimulatorSettings(
         rungs=frozenset(config.rungs),
         affordances=frozenset(config.affordances),
@@ -176,8 +197,9 @@ async def _build(
         approval=config.approval,
         evidence_tokens=config.evidence_tokens,
         history_tokens=config.history_tokens,
+        critic=config.critic,
     )
-    simulator = ToolSimulator(
+    return ToolSimulator(
         scaffold=scene.scaffold,
         profile=scene.rebuilt.world.profile,
         settings=settings,
@@ -186,15 +208,10 @@ async def _build(
         model=parts.simulator,
         shell=_shell(parts, scene),
         calls=parts.calls,
-        reference=scene.reference if "rollout" in config.affordances else None,
+        reference=reference,
         connectors=parts.connectors,
+        unseen=unseen,
     )
-    if parts.candidate is not None:
-        simulator.delegate = SubAgents(
-            functools.partial(open_candidate, parts.candidate, scene, config), simulator, seed
-        )
-    limits = Limits(config.max_steps, config.max_rollout_tokens, None, config.max_seconds)
-    return Rollout(scene, candidate, simulator, write, limits, config.forcing, seed, _recut(config, parts, scene))
 
 
 def _recut(config: RunConfig, parts: Parts, scene: Scene) -> Recut | None:

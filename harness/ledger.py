@@ -58,7 +58,8 @@ class ToolStep:
 
     The two differ only with recorded actions: `teacher` forcing shows the record, and an unanswered call shows it
     too, with `failure` (stage, reason) saying why there is no answer; both have `taken_in`: the world went on from
-    the record and not from `mutations`. `recorded` is the reference's result.
+    the record and not from `mutations`. A call that the simulator was not asked has neither answer nor failure.
+    `recorded` is the reference's result.
     """
 
     call: ToolCall
@@ -72,6 +73,11 @@ class ToolStep:
     recorded: ToolResult | None = None
     taken_in: bool = False
     seconds: float = 0.0
+
+    @property
+    def asked(self) -> bool:
+        """Whether the simulator was asked."""
+        return self.answer is not None or self.failure is not None
 
 
 @dataclass(frozen=True, slots=True)

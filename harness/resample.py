@@ -44,7 +44,8 @@ class Rollout:
     `teacher` takes the record in after each answer, with what other sessions of the family did and the forms that it
     shows. In both of these a call that cannot be answered is counted and the record is taken in, since the actions
     that follow were made on it. `recut` (`teacher` only) renews the world before each agent message, as a cut there
-    would.
+    would. `asked` (call ids, with recorded actions) are the only calls that the simulator is asked, the others are
+    taken in from the record; `None` is all.
     """
 
     scene: Scene
@@ -55,6 +56,7 @@ class Rollout:
     forcing: Forcing = "none"
     seed: int = 0
     recut: Recut | None = None
+    asked: frozenset[str] | None = None
     world: World = field(init=False)
     _record: Fold = field(init=False)
     _results: Mapping[str, Message] = field(init=False)
@@ -78,7 +80,7 @@ class Rollout:
         self._started = time.monotonic()
         for step in written:
             self._apply(step)
-        self.simulator.resume(s.evidence for s in written if isinstance(s, ToolStep) and s.answer is not None)
+        self.simulator.resume(s.evidence for s in written if isinstance(s, ToolStep))
         seat = Seat(act=self._act, answer=self._answer, write=self.write, limit=self._limit)
         try:
             progress = await play(seat, fold(written))
@@ -107,12 +109,18 @@ class Rollout:
 
     async def _answer(self, call: ToolCall, progress: Progress) -> ToolStep:
         truth = self._results[call.id].result if self.forcing != "none" else None
+        if truth is not None and self.asked is not None and call.id not in self.asked:
+            passed = ToolStep(call, truth, None, None, recorded=truth, taken_in=True)
+            self.simulator.pass_over()
+            self._apply(passed)
+            return passed
         begin = time.monotonic()
         try:
             answer = await self.simulator.respond(call, self.world, (*self.scene.view, *progress.messages))
         except SimulationFailed as error:
             if truth is None:
                 raise
+            self.simulator.pass_over()
             failure = (error.stage, error.reason)
             seconds = time.monotonic() - begin
             step = ToolStep(call, truth, None, None, failure=failure, recorded=truth, taken_in=True, seconds=seconds)

@@ -27,6 +27,7 @@ from toolsim.family import family
 from toolsim.trajectory import JsonObject, Session, Trajectory, call_pairs, dump_trajectory, load_trajectory, turns
 
 _MAX_BODY = 1 << 31
+_OF_ABLATIONS = ("ablation", "leakage")
 
 Kept: TypeAlias = Literal["added", "known", "purged"]
 """What became of a session that was given to a store."""
@@ -280,12 +281,14 @@ class Store:
         return tuple({**row, "manifest": json.loads(row["manifest"])} for row in rows)
 
     def run(self, run: str | None = None) -> JsonObject:
-        """A run by (abbreviated) id, or the newest.
+        """A run by (abbreviated) id, or the newest that is no part of an ablation.
 
         Raises:
             StoreError: there is none.
         """
-        found = [r for r in self.runs() if run is None or r["id"].startswith(run)]
+        found = [
+            r for r in self.runs() if (r["id"].startswith(run) if run else not r["kind"].startswith(_OF_ABLATIONS))
+        ]
         if not found:
             what = "no run" if run is None else f"no run that begins with {run!r}"
             raise StoreError(f"there is {what} in {self.path}; `deploysim resample` makes one")

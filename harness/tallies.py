@@ -61,6 +61,8 @@ class Tallies:
     def add(self, row: RolloutRow, steps: Iterable[ModelStep | ToolStep]) -> None:
         """Count one rollout."""
         for step in steps:
+            if isinstance(step, ToolStep) and not step.asked:
+                continue
             if isinstance(step, ToolStep):
                 self.whole.add(step, row.agent)
                 self.groups[row.agent, row.pool].add(step, row.agent)

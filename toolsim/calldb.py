@@ -157,7 +157,7 @@ class CallDatabase:
         tool: str | None = None,
         repo: str | None = None,
         before: float | None = None,
-        not_lineage: str | None = None,
+        not_lineage: str | Sequence[str] | None = None,
         limit: int = 8,
         responses: bool = False,
         undated: bool = False,
@@ -165,11 +165,13 @@ class CallDatabase:
         """The pairs whose arguments share most words with `text`, best first, ties by key.
 
         `before` keeps pairs of an earlier recorded time (Unix seconds), with `undated` those without time too;
-        `not_lineage` leaves out a session with all that shares its history; `responses` also looks into results.
+        `not_lineage` (one or several) leaves out a session with all that shares its history; `responses` also looks
+        into results.
         """
         if limit < 1:
             return ()
-        filters = Filters(tool, repo, before, not_lineage, undated)
+        left_out = (not_lineage,) if isinstance(not_lineage, str) else tuple(not_lineage or ())
+        filters = Filters(tool, repo, before, left_out, undated)
         with self._lock, self._named():
             found = self._current_index().search(text, filters, limit, responses=responses)
             rows = {row["seq"]: row for row in self._of([seq for seq, _ in found])}

@@ -62,13 +62,17 @@ _SCRIPT_IMPORT = re.compile(r"""(?:from|require\()\s*['"](\.{1,2}/[^'"]+)['"]"""
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """Where knowledge may come from; what an affordance leaves out is `None` or empty here."""
+    """Where knowledge may come from; what an affordance leaves out is `None` or empty here.
+
+    `unseen` are lineages, besides the session's own, that recorded pairs may not come from.
+    """
 
     session: Session
     record: Record | None = None
     calls: CallDatabase | None = None
     connectors: tuple[Connector, ...] = ()
     gate: Gate = field(default_factory=Gate)
+    unseen: tuple[str, ...] = ()
 
     async def ask(self, query: Query, as_of: float | None) -> tuple[Sourced | None, str | None]:
         """What the first connector that applies says, and why it could not, if so."""
@@ -199,9 +203,8 @@ def pairs(subject: Subject, world: World, sources: Sources) -> Iterable[Piece]:
     if sources.calls is None:
         return
     text = " ".join(subject.argv) or subject.line or arguments_text(subject.call)
-    hits = sources.calls.search(
-        text[:2_000], tool=subject.call.name, before=world.as_of, not_lineage=sources.session.lineage, limit=4
-    )
+    own = (sources.session.lineage, *sources.unseen)
+    hits = sources.calls.search(text[:2_000], tool=subject.call.name, before=world.as_of, not_lineage=own, limit=4)
     for rank, recorded in enumerate(hits):
         shown = f"{call_text(recorded.call, 1_000)}\n->\n{middle_cut(recorded.result.content, _LONGEST_RESULT)}"
         title = "how the same tool answered a similar call in another session"

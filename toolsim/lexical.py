@@ -61,7 +61,7 @@ class Filters:
     tool: str | None = None
     repo: str | None = None
     before: float | None = None
-    not_lineage: str | None = None
+    not_lineages: tuple[str, ...] = ()
     undated: bool = False
 
 
@@ -291,8 +291,8 @@ def _conditions(schema: tantivy.Schema, filters: Filters) -> list[tuple[tantivy.
     for name, value in (("tool", filters.tool), ("repo", filters.repo)):
         if value is not None:
             found.append((tantivy.Occur.Must, _unscored(tantivy.Query.term_query(schema, name, value, "basic"))))
-    if filters.not_lineage is not None:
-        own = tantivy.Query.term_query(schema, "lineage", filters.not_lineage, "basic")
+    for lineage in filters.not_lineages:
+        own = tantivy.Query.term_query(schema, "lineage", lineage, "basic")
         found.append((tantivy.Occur.MustNot, own))
     if filters.before is not None:
         earlier = tantivy.Query.range_query(

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from toolsim import claims, lookup
+from toolsim import claims, critic, lookup
 from toolsim.actions import Fact, Mutation
 from toolsim.commands import classify, writes_on_failure
 from toolsim.errors import BudgetExceeded, CallDatabaseError, ModelError, SimulationFailed
@@ -36,7 +36,7 @@ _LEAST_REPLY, _MOST_REPLY = 1_024, 8_192
 class Pen:
     """How a rollout's model is asked: what is looked up, how much is shown, which seed. `None`: by the model's size.
 
-    `machine` and `session` are the stable sentences of the prompt.
+    `machine` and `session` are the stable sentences of the prompt. `critic` is the most rounds of a second look.
     """
 
     model: Model
@@ -49,6 +49,7 @@ class Pen:
     native_tools: bool | None = None
     evidence_tokens: int | None = None
     history_tokens: int | None = None
+    critic: int = 0
 
     @property
     def small(self) -> bool:
@@ -138,6 +139,11 @@ async def write(asked: Asked, world: World, history: Sequence[Message], pen: Pen
             spent.add(reply)
             record, named = evidence.record(), {name: piece.text for name, piece in evidence.numbered()}
         value = read_reply(asked.form, reply.parsed)
+        if pen.critic:
+            case = critic.Case(request, asked.form, named if pen.lookup else {})
+            better, rounds = await critic.improve(pen.model, case, reply.parsed, pen.critic, spent.add)
+            value = read_reply(asked.form, better)
+            record["critic"] = [one.record() for one in rounds]
     except BudgetExceeded:
         raise
     except ModelError as error:

@@ -8,8 +8,8 @@ the reference had changed by then and the rollout has not.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass, field, replace
 
 from toolsim import paths
 from toolsim.actions import (
@@ -90,6 +90,11 @@ class Record:
             self._entries = tuple(_entries(self.reference, self.start, self.scaffold, self.session))
         return self._entries
 
+    def marked(self, mark: Callable[[Entry], ToolResult]) -> Record:
+        """The same record with other texts in its results; the states stay as they are. For canaries."""
+        changed = tuple(replace(entry, result=mark(entry)) for entry in self.entries)
+        return Record(self.reference, self.start, self.scaffold, self.session, changed)
+
     def find(self, action: Action, world: World) -> Entry | None:
         """The first unused recorded call that is the same in the same state."""
         key, state = call_key(action, world), state_of(action, world)
@@ -110,13 +115,15 @@ class Record:
     def near(self, action: Action, world: World) -> Near | None:
         """The recorded call that shows most of what this one will, in a state that the rollout is not behind of.
 
-        The same call in the same state first, then the same call, then the most similar one of the same tool among
-        those that the reference had made by now (as many calls into the turn).
+        The same call in the same state first (whatever else the reference had changed: its result depends on that
+        state alone), then the same call, then the most similar one of the same tool among those that the reference had
+        made by now (as many calls into the turn).
         """
         key, state = call_key(action, world), state_of(action, world)
         changed = _changed_files(self.start, world)
         reached = [entry for entry in self.entries if {path for path, _ in entry.changed} <= changed.keys()]
-        same = [entry for entry in reached if entry.key == key]
+        equal = [entry for entry in self.entries if entry.key == key and state is not None and entry.state == state]
+        same = [*equal, *(entry for entry in reached if entry.key == key)]
         for entry in sorted(same, key=lambda e: (e.state != state, e.index in self._used, e.index)):
             return Near(entry, True, _difference(entry, state, changed))
         words = _words(action)

@@ -59,7 +59,7 @@ class SimulatorSettings:
 
     `seed` is the rollout's own (derived from run, session, turn and sample). `lookup` lets the model look its evidence
     up itself; `evidence_tokens` and `history_tokens` of `None` follow the model's size. `approval` is who stands for
-    the human.
+    the human; `critic` is the most rounds of a second look at what the model wrote (`toolsim.critic`).
     """
 
     rungs: frozenset[str] = frozenset(RUNGS)
@@ -70,6 +70,7 @@ class SimulatorSettings:
     approval: Approval = "recorded"
     evidence_tokens: int | None = None
     history_tokens: int | None = None
+    critic: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +117,8 @@ class ToolSimulator:
     """Answers the tool calls of one rollout.
 
     `session` and `start` (the world at the cut, not changed here) are the rollout's own; `reference` is given only
-    where it may be known. Parts that are `None` are rungs or evidence that are missing.
+    where it may be known. Parts that are `None` are rungs or evidence that are missing. `unseen` are lineages besides
+    the session's own that recorded pairs may not come from (runs of the same task).
     """
 
     scaffold: Scaffold
@@ -131,6 +133,7 @@ class ToolSimulator:
     connectors: tuple[Connector, ...] = ()
     gate: Gate = field(default_factory=Gate)
     delegate: Delegator | None = None
+    unseen: tuple[str, ...] = ()
     _record: Record | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
@@ -159,8 +162,23 @@ class ToolSimulator:
             job.passed.setdefault(name, "cannot answer such a call")
         raise SimulationFailed(*self._unanswered(job))
 
+    @property
+    def record(self) -> Record | None:
+        """The reference, where it may be known."""
+        return self._record
+
+    def mark_record(self, mark: Callable[[Entry], ToolResult]) -> None:
+        """Put other texts into the reference's results, to see where they turn up (`Record.marked`)."""
+        if self._record is not None:
+            self._record = self._record.marked(mark)
+
+    def pass_over(self) -> None:
+        """A call of the turn was made and its result came from elsewhere: the turn is one call further."""
+        if self._record is not None:
+            self._record.count(None)
+
     def resume(self, answered: Iterable[Mapping[str, Any]]) -> None:
-        """Take in the evidence of the calls that a resumed rollout has answered already, in order."""
+        """Take in the evidence of the calls that a resumed rollout has behind it already, in order (empty: passed)."""
         for evidence in answered:
             if self._record is not None:
                 self._record.count(evidence.get("reference"))
@@ -201,6 +219,7 @@ class ToolSimulator:
             self.calls if "calls" in allowed else None,
             self.connectors if "connectors" in allowed else (),
             self.gate,
+            self.unseen,
         )
 
     # --- recorded ---------------------------------------------------------------------------------------------------
@@ -329,6 +348,7 @@ class ToolSimulator:
             lookup_steps=self.settings.lookup_steps,
             evidence_tokens=self.settings.evidence_tokens,
             history_tokens=self.settings.history_tokens,
+            critic=self.settings.critic,
         )
 
     async def _simulated(self, job: _Job) -> Answer | None:

@@ -23,6 +23,8 @@ COMMANDS = {
     "resample": ("resample", "Let a candidate take recorded turns again."),
     "fidelity": ("fidelity", "Measure how exactly recorded calls are answered."),
     "discriminate": ("discriminate", "Measure how often simulated results pass for recorded ones."),
+    "ablate": ("ablate", "Measure what each affordance gives, and what leaks."),
+    "tells": ("tells", "Name what gives simulated results away."),
     "power": ("power", "How many pairs a question needs."),
     "gate": ("gate", "Say whether a run is worse than a baseline."),
     "report": ("report", "Write a run as one HTML page."),

@@ -57,6 +57,8 @@ run_options = _stack([
     ),
     click.option("--lookup", is_flag=True, default=None, help="The simulator looks its evidence up itself."),
     shell_option,
+    click.option("--critic", type=click.IntRange(min=0), default=None,
+                 help="Rounds of a second look at what the simulator's model writes.  [default: 0]"),
     click.option(
         "--approval", type=click.Choice(["recorded", "always", "never", "model"]), default=None,
         help="Who stands for the human inside a turn.",
