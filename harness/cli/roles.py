@@ -16,7 +16,9 @@ from harness.cli.options import F, _stack, moment, shell_option
 
 if TYPE_CHECKING:
     from harness.config import RunConfig
+    from harness.discriminator.controls import Controls
     from harness.discriminator.measure import Realism
+    from harness.discriminator.trained import Trained
     from harness.selection import Criteria
 
 T = TypeVar("T")
@@ -158,6 +160,7 @@ def print_realism(realism: Realism) -> None:
     head = realism.headline
     if realism.judge is None:
         click.echo("no judge: nothing was judged")
+        print_controls(realism.controls)
         return
     kin = ", of the simulator's own model family" if realism.same_family else ""
     click.echo(f"judge: {realism.judge}{kin}")
@@ -183,6 +186,29 @@ def print_realism(realism: Realism) -> None:
         click.echo(f"  invalid answers, left out: {realism.invalid}")
     if realism.budget:
         click.echo(f"  stopped early: {realism.budget}")
+    print_controls(realism.controls)
+
+
+def print_controls(controls: Controls) -> None:
+    """The classifier on the same pairs, its baselines, and the nulls."""
+    click.echo(f"trained discriminator (paired AUC, 0.5 is chance): {_trained(controls.trained, controls.why_not)}")
+    if controls.trained is not None:
+        named = ", ".join(f"{f.name} ({f.side})" for f in controls.trained.features[:5])
+        click.echo(f"  what gives a side away, most first: {named}")
+        click.echo(f"  length alone: {_trained(controls.length, None)}")
+    click.echo(f"  planted fakes (should be high): {_trained(controls.fakes, 'too few')}")
+    for null in controls.nulls:
+        click.echo(
+            f"  {null.label} null (should be at chance): {null.identical} of {null.pairs} pairs the same,"
+            f" {null.unexplained} not explained; {_trained(null.trained, null.why_not)}"
+        )
+
+
+def _trained(found: Trained | None, why_not: str | None) -> str:
+    if found is None:
+        return why_not or "-"
+    interval = f"[{found.low:.3f}, {found.high:.3f}]"
+    return f"{found.paired_auc:.3f} {interval} (n={found.n}, groups={found.groups}, p={found.p_value:.3f})"
 
 
 __all__ = [
@@ -193,6 +219,7 @@ __all__ = [
     "criteria_from",
     "filter_options",
     "judge_options",
+    "print_controls",
     "print_realism",
     "run_async",
     "run_options",

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import zip_longest
 
+from harness.discriminator.controls import Controls, controls_of
 from harness.discriminator.fakes import plant
 from harness.discriminator.judge import ORDERS, Judgement, judge_once
 from harness.discriminator.pairs import Origin, Pair, Sides, call_pairs_of, read_pair, turn_pair
@@ -54,6 +55,7 @@ class Realism:
     population: dict[str, int]
     invalid: dict[str, int]
     budget: str | None
+    controls: Controls
 
 
 ASK_AGAIN = frozenset({"EndpointError"})
@@ -150,6 +152,7 @@ def realism_of(
         population=dict(Counter(f"{p.kind}, {'identical' if p.identical else 'different'}" for p in real)),
         invalid=dict(Counter(j["status"] for j in open_rows)),
         budget=budget,
+        controls=controls_of(store, [row for row, _ in store.rollouts(run)], real),
     )
 
 

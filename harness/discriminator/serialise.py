@@ -6,11 +6,13 @@ sides, at the same places. Pure.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from toolsim.trajectory import Message, ToolCall, ToolResult, canonical_json
 
+_OWN_IDS = re.compile(r"(?m)(^Chunk ID: |^Process Group PGID: |\bsession ID |\bshellId: )\w+")
 ELIDED = "\n[... part left out of both transcripts ...]\n"
 
 
@@ -35,9 +37,13 @@ def serialise_call(call: ToolCall, limit: int | None = None) -> str:
 
 
 def serialise_result(result: ToolResult) -> str:
-    """The text of a result: line ends unified; error flags and ids left away, non-text parts as a mark."""
-    text = result.content.replace("\r\n", "\n")
-    return text + "\n[image]" * result.images
+    """The text of a result: line ends unified; error flags left away, ids and non-text parts as a mark."""
+    return plain(result.content) + "\n[image]" * result.images
+
+
+def plain(text: str) -> str:
+    """A result's text with one kind of line end, and a mark for each id that the product drew for this call alone."""
+    return _OWN_IDS.sub(lambda found: found[1] + "[id]", text.replace("\r\n", "\n"))
 
 
 def serialise_message(message: Message, limit: int | None = None) -> str:

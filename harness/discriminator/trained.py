@@ -18,6 +18,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 
 from harness.discriminator.features import LENGTH, SHAPE
 from harness.discriminator.pairs import Pair
+from harness.discriminator.serialise import cut_alike
 from harness.estimates import clustered_share
 from toolsim.seeds import derive_seed
 
@@ -26,7 +27,7 @@ GroupBy: TypeAlias = Literal["repo", "lineage"]
 Matrix: TypeAlias = npt.NDArray[np.float64]
 
 MOST_PAIRS = 3000
-_MOST_TEXT = 20_000
+_MOST_TEXT = 6_000
 _NGRAMS = (1, 4)
 _MOST_NGRAMS = 40_000
 _SHOWN = 12
@@ -119,8 +120,8 @@ class _Columns:
 
     @classmethod
     def of(cls, pairs: Sequence[Pair], view: View) -> _Columns:
-        recorded = [p.recorded[:_MOST_TEXT] for p in pairs]
-        simulated = [p.simulated[:_MOST_TEXT] for p in pairs]
+        sides = [cut_alike(p.recorded, p.simulated, _MOST_TEXT) for p in pairs]
+        recorded, simulated = [one for one, _ in sides], [other for _, other in sides]
         names: list[str] = []
         blocks: list[Any] = []
         if view != "ngrams":

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from harness.discriminator.measure import Realism
-from harness.discriminator.serialise import serialise_call, serialise_message
+from harness.discriminator.serialise import plain, serialise_call, serialise_message
 from harness.fidelity import grade_results
 from harness.ledger import ModelStep, ToolStep, read_steps
 from harness.report.inert import inert, shorten
@@ -115,7 +115,7 @@ def _forced(
             diff = None if identical else _diff(step.recorded.content, step.answer.content)
         verdict = None
         if step.answer is not None:
-            key = (serialise_call(step.call, 600), step.answer.content.replace("\r\n", "\n"))
+            key = (serialise_call(step.call, 600), plain(step.answer.content))
             verdict = by_call.get(key)
         yield Aligned(recorded, simulated, same, diff, verdict)
 
