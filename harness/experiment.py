@@ -231,7 +231,7 @@ def _shell(parts: Parts, scene: Scene) -> Shell | None:
 def _name(config: RunConfig, criteria: Criteria, system_prompt: str | None) -> str:
     """The name of a run: a hash of what differs from the defaults, so that new settings rename no old run."""
     usual, chosen = _plain(Criteria()), _plain(criteria)
-    asked = {name: value for name, value in chosen.items() if value != usual[name]}
+    asked = {name: value for name, value in chosen.items() if value != usual.get(name)}
     return content_hash([config.model_dump(mode="json", exclude_defaults=True), asked, system_prompt])[:12]
 
 

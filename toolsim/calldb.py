@@ -10,7 +10,7 @@ import hashlib
 import json
 import sqlite3
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import islice
@@ -188,6 +188,20 @@ class CallDatabase:
             for (key,) in self.db.execute("select key from calls order by key"):
                 digest.update(key)
         return digest.hexdigest()
+
+    def file_under(self, repos: Mapping[str, str]) -> int:
+        """File the pairs of sessions whose recording names no repository under `owner/name`, by session id.
+
+        Identities do not change, so adding the same pairs again adds nothing. Returns how many pairs moved.
+        """
+        moved = 0
+        with self._lock, self._named(), self.db.atomic():
+            for session, repo in repos.items():
+                sql = "update calls set repo = ? where session = ? and repo is null"
+                moved += self.db.execute(sql, [repo, session]).rowcount
+            if moved:
+                callschema.note_purge(self.db)
+        return moved
 
     def purge(self, session_id: str) -> int:
         """Remove a session's pairs for good, and every request and response that no other pair has; returns how many.

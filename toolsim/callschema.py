@@ -82,7 +82,7 @@ def state(db: sqlite_utils.Database) -> State:
 
 
 def note_purge(db: sqlite_utils.Database) -> None:
-    """Count a removal, so that every index made before it is made anew."""
+    """Count a change of what is there already, so that every index made before it is made anew."""
     db.execute("update about set purges = purges + 1")
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from harness.cli.options import json_option, print_json, print_table, say, store_option
+from harness.cli.options import calls_beside, json_option, print_json, print_table, say, store_option
 
 
 @click.group("repos")
@@ -53,7 +53,10 @@ def list_(store: Path, as_json: bool) -> None:
 @store_option
 @json_option
 def check(ids: tuple[str, ...], store: Path, as_json: bool) -> None:
-    """Per session: its base commit, and how many recorded whole-file reads of the prefix equal the snapshot."""
+    """Per session: its base commit, and how many recorded whole-file reads of the prefix equal the snapshot.
+
+    Recorded calls of sessions that name no repository are filed under the one that was found (`calls search --repo`).
+    """
     from harness.repositories import check as check_prefix
     from harness.selection import Criteria, Cut, choose_cut
     from harness.store import Store
@@ -72,6 +75,7 @@ def check(ids: tuple[str, ...], store: Path, as_json: bool) -> None:
             prefix, _ = split(trajectory, cut.turn, cut.step)
             rows.append((session, check_prefix(prefix, known)))
             say(f"{session.id}")
+    _file(store, {s.id: c.base.repository.name for s, c in rows if c.base is not None})
     if as_json:
         print_json([{"session": s.id, "agent": s.agent, "pool": s.pool, "check": c} for s, c in rows])
         return
@@ -86,3 +90,15 @@ def check(ids: tuple[str, ...], store: Path, as_json: bool) -> None:
     compared, equal = sum(c.compared for _, c, _ in found), sum(c.equal for _, c, _ in found)
     share = f"{100 * equal / compared:.1f} %" if compared else "none to compare"
     click.echo(f"{len(found)} of {len(rows)} sessions have a base commit; reads equal: {equal}/{compared} ({share})")
+
+
+def _file(store: Path, repos: dict[str, str]) -> None:
+    from repos.catalog import normalise_url
+    from toolsim.calldb import CallDatabase
+
+    calls = calls_beside(store, None)
+    if calls.exists():
+        with CallDatabase(calls) as database:
+            moved = database.file_under({session: normalise_url(name) for session, name in repos.items()})
+        if moved:
+            say(f"{moved} recorded calls are filed under their repository now")

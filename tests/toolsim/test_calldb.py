@@ -258,6 +258,18 @@ def test_a_purged_session_is_gone_from_file_and_index(path):
         assert not file.is_file() or secret.encode() not in file.read_bytes(), file
 
 
+def test_sessions_that_name_no_repository_are_filed_under_the_one_that_was_found(calls):
+    found = [pair("make all", position=n, repo=None) for n in range(3)]
+    calls.add([*found, pair("make all", session="s2", lineage="l2", repo="other/one")])
+    assert calls.search("make all", repo="owner/name") == ()
+    before = calls.hash()
+    assert calls.file_under({"s1": "owner/name", "s2": "owner/name"}) == 3
+    assert len(calls.search("make all", repo="owner/name")) == 3
+    assert len(calls.search("make all", repo="other/one")) == 1
+    assert calls.file_under({"s1": "owner/name"}) == 0
+    assert (calls.add(found), calls.hash()) == (0, before)
+
+
 def test_each_response_is_stored_once(calls):
     calls.add(pair("cat big", "x" * 100_000, position=n) for n in range(50))
     assert calls.db.execute("select count(*) from bodies").fetchone() == (2,)
