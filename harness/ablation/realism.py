@@ -24,6 +24,7 @@ from harness.store import Store
 from toolsim.errors import BudgetExceeded
 from toolsim.modeltypes import Model
 from toolsim.seeds import derive_seed
+from toolsim.trajectory import JsonObject
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,10 +135,8 @@ def judged(store: Store, made: AblationPlan, measured: Measured, judge: str, key
 def _todo(
     store: Store, made: AblationPlan, measured: Measured, judge: str, keys: Sequence[str]
 ) -> Iterable[tuple[str, Pair, Sides]]:
-    known: dict[str, set[tuple[str, str]]] = {}
-    for run in made.runs.values():
-        rows = store.judgements(run)
-        known[run] = {(j["pair"], j["sides"]) for j in rows if j["judge"] == judge and j["status"] not in ASK_AGAIN}
+    rows = _answers(store, made, judge)
+    known = {(j["pair"], j["sides"]) for j in rows if j["status"] not in ASK_AGAIN}
     for key in keys:
         for cell, pairs in measured.pairs.items():
             run = made.runs[cell.name]
@@ -146,16 +145,21 @@ def _todo(
             pair = pairs[key]
             store.add_pairs(run, [(pair.id, None, pair.kind, pair.facts(), pair.body())])
             for sides in ORDERS:
-                if (pair.id, sides) not in known[run]:
-                    known[run].add((pair.id, sides))
+                if (pair.id, sides) not in known:
+                    known.add((pair.id, sides))
                     yield run, pair, sides
 
 
 def _wins(
     store: Store, made: AblationPlan, measured: Measured, judge: str, cell: Cell, keys: Sequence[str]
 ) -> Mapping[str, float]:
-    rows = [j for j in store.judgements(made.runs[cell.name]) if j["judge"] == judge and j["status"] == "valid"]
-    taken = {(j["pair"], j["sides"]): j["facts"]["simulated_taken"] for j in rows}
+    rows = _answers(store, made, judge)
+    taken = {(j["pair"], j["sides"]): j["facts"]["simulated_taken"] for j in rows if j["status"] == "valid"}
     pairs = {key: measured.pairs[cell][key] for key in keys if key in measured.pairs[cell]}
     verdicts = {v.pair.id: v.win for v in join_orders({p.id: p for p in pairs.values()}, taken)}
     return {key: verdicts[pair.id] for key, pair in pairs.items() if pair.id in verdicts}
+
+
+def _answers(store: Store, made: AblationPlan, judge: str) -> list[JsonObject]:
+    """What the judge said in any cell: cells that answer a call alike share the pair, which is asked about once."""
+    return [j for run in made.runs.values() for j in store.judgements(run) if j["judge"] == judge]

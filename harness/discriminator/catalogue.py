@@ -57,6 +57,7 @@ _TEXTBOOK = re.compile(
 )
 _TEXTBOOK_ID = re.compile(r"(?i)\b(?:[0-9a-f]*(?:1234567|abcdef1|deadbeef|a1b2c3d)[0-9a-f]*|0{7,40})\b")
 _HASH = re.compile(r"\b(?=[0-9a-f]*\d)(?=[0-9a-f]*[a-f])[0-9a-f]{7,40}\b")
+_HEX = re.compile(r"\b[0-9a-f]{7,40}\b")
 _GIT_READ = re.compile(r"\bgit\b.*\b(?:log|show|diff|status|blame|rev-parse|reflog|branch|describe)\b", re.S)
 _COUNTED = re.compile(
     r"\b(\d+) (passed|failed|errors?|warnings?|skipped|xfailed|deselected|files?|matches|"
@@ -132,7 +133,9 @@ def _unknown_hash(moment: Moment) -> str | None:
     known = set(_HASH.findall(moment.recorded))
     if not known or not _GIT_READ.search(moment.action):
         return None
-    strange = next((m for m in _HASH.finditer(moment.simulated) if m[0] not in known), None)
+    lengths = set(map(len, known))
+    found = _HEX.finditer(moment.simulated)
+    strange = next((m for m in found if m[0] not in moment.recorded and len(m[0]) in lengths), None)
     return None if strange is None else line_of(moment.simulated, strange.start())
 
 

@@ -109,7 +109,7 @@ def find_tells(store: Store, run: str, window: Window | None = None, seed: int =
     """
     shown = [one for row, _ in store.rollouts(run) for one in _shown(store, row, window or Window())]
     votes = _votes(store, run)
-    told = {pair for pair, said in votes.items() if said and not any(taken for taken, _ in said)}
+    told = {pair for pair, said in votes.items() if len(said) > 1 and not any(taken for taken, _ in said)}
     groups: dict[str, list[tuple[_Shown, str, str]]] = defaultdict(list)
     for one in shown:
         for name, fix, words in one.tells:
@@ -214,8 +214,10 @@ def _example(one: _Shown, words: str) -> Example:
 
 
 def _said(shown: Sequence[_Shown], votes: _Votes, told: set[str]) -> tuple[Said, ...]:
-    """Rationales in heaps; a heap is linked to the tell that at least half of its pairs have."""
-    names = {one.pair.id: [name for name, _, _ in one.tells] for one in shown}
+    """Rationales in heaps; a heap is linked to the tell that at least half of its pairs have. Tune pool only: what a
+    judge says of a pair describes it.
+    """
+    names = {one.pair.id: [name for name, _, _ in one.tells] for one in shown if one.pair.origin.pool == "tune"}
     reasons = [(pair, reason) for pair in sorted(told & names.keys()) for _, reason in votes[pair]]
     found: list[Said] = []
     for heap in heaps([reason for _, reason in reasons]):

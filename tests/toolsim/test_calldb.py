@@ -155,6 +155,7 @@ def test_conditions_narrow_a_search(calls):
     assert found(before=20.5, undated=True) == {"one", "two", "three", "four"}
     assert found(before=5.0) == set()
     assert found(not_lineage="l1") == {"two", "three"}
+    assert found(not_lineage=["l1", "l3"]) == {"two"}
     assert found(tool="Bash", repo="acme/cli", before=100.0, not_lineage="l2") == {"one"}
     key = call_key("Bash", {"command": "make two"}, "/r")
     assert len(calls.exact(key)) == 1
