@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+ENOUGH_POWER = 0.8
+"""The lower bound of a judge's power under which its win rate says nothing."""
+
 _FILTERS = (
     click.option("--session", "ids", multiple=True, help="Only sessions whose id begins so; may be repeated."),
     click.option("--agent", "agents", multiple=True, help="Only this agent; may be repeated."),
@@ -175,12 +178,12 @@ def print_realism(realism: Realism) -> None:
             click.echo(f"  by {title:5s} {row.label:14s} {row.estimate or 'nothing judged'}; identical {row.identical}")
     for line in realism.power:
         click.echo(
-            f"  planted {line.label:24s} caught {line.caught}/{line.n} (lower 95 % bound {line.lower:.2f}),"
+            f"  planted {line.label:28s} caught {line.caught}/{line.n} (lower 95 % bound {line.lower:.2f}),"
             f" win rate {line.fake_win_rate:.2f}, flips {line.flips}"
         )
     if realism.power:
         total = realism.power[0]
-        weak = "; judge too weak to tell" if total.lower < 0.8 else ""
+        weak = "; judge too weak to tell" if total.lower < ENOUGH_POWER else ""
         click.echo(f"  lowest win rate that this judge could have shown: about {total.fake_win_rate:.2f}{weak}")
     if realism.invalid:
         click.echo(f"  invalid answers, left out: {realism.invalid}")

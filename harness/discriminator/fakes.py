@@ -100,6 +100,9 @@ FAKES: tuple[Fake, ...] = (
     Fake("impossible hash", 3, impossible_hash),
 )
 
+SUBTLETY: dict[str, int] = {fake.name: fake.subtlety for fake in FAKES}
+"""The grade of each kind."""
+
 
 def plant(pairs: Sequence[Pair], count: int, seed: int) -> tuple[Pair, ...]:
     """About `count` pairs (recorded, fake), kinds in turn, each from another pair where there are enough."""

@@ -6,8 +6,12 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from harness.discriminator.fakes import SUBTLETY
 from harness.discriminator.pairs import Pair
 from harness.estimates import Estimate, clopper_pearson_lower, clustered_share
+
+GRADES = {1: "grade 1: anyone sees it", 2: "grade 2: needs reading", 3: "grade 3: needs the history"}
+"""Grades of subtlety of planted fakes, by number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,11 +98,15 @@ def by(pairs: Sequence[Pair], verdicts: Mapping[str, Verdict], name: str) -> tup
 
 
 def power(verdicts: Iterable[Verdict]) -> tuple[Power, ...]:
-    """The judge's power on planted fakes: over all of them first, then by kind."""
-    groups: dict[str, list[Verdict]] = defaultdict(list)
+    """The judge's power on planted fakes: over all of them first, then by grade of subtlety, then by kind."""
+    groups: dict[str, list[Verdict]] = {"all fakes": [], **{name: [] for name in GRADES.values()}}
     for verdict in verdicts:
+        kind = verdict.pair.kind.removeprefix("fake:")
         groups["all fakes"].append(verdict)
-        groups[verdict.pair.kind.removeprefix("fake:")].append(verdict)
+        if kind in SUBTLETY:
+            groups[GRADES[SUBTLETY[kind]]].append(verdict)
+        groups.setdefault(kind, []).append(verdict)
+    groups = {label: group for label, group in groups.items() if group}
     powers = []
     for label, group in groups.items():
         caught = sum(v.win == 0 for v in group)

@@ -117,7 +117,10 @@ async def test_a_judge_that_cannot_see_the_planted_faults_shows_it_in_the_win_ra
     realism = await measured(store, run(), judge(blind), Measure(fakes=12, window=Window(result=5000)))
     assert realism.headline.estimate.value == 0.0
     total = realism.power[0]
-    seen = {p.label for p in realism.power[1:] if p.caught}
+    grades = [p for p in realism.power if p.label.startswith("grade")]
+    assert sum(p.n for p in grades) == total.n
+    assert grades[0].caught > grades[-1].caught == 0
+    seen = {p.label for p in realism.power[1:] if p.caught and p not in grades}
     assert seen <= {"explanatory prose", "wrapped in JSON", "shuffled listing", "example names"}
     assert 0 < total.fake_win_rate == total.flips / (2 * total.n) < 0.5
     assert total.lower < 0.8
