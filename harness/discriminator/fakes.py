@@ -89,6 +89,53 @@ def shuffled_listing(text: str, rng: random.Random) -> str | None:
     return "\n".join(shuffled) if shuffled != lines else None
 
 
+def canned_refusal(_: str, __: random.Random) -> str | None:
+    """A failure of the simulator that became a result."""
+    return "I'm sorry, but I cannot execute this command in the current environment."
+
+
+def labelled_streams(text: str, _: random.Random) -> str | None:
+    """Both streams named, as no terminal does."""
+    return f"stdout:\n{text}\nstderr:\n(empty)" if text.strip() else None
+
+
+def silent_command_talks(text: str, _: random.Random) -> str | None:
+    """A command that says nothing on success reports it."""
+    return "Command executed successfully." if not text.strip() else None
+
+
+def host_path(text: str, _: random.Random) -> str | None:
+    """A path of the simulating machine instead of the session's."""
+    found = re.search(r"(?<![\w.])/(?:home|Users|root|testbed|workspace)/[\w.-]+", text)
+    return None if found is None else text.replace(found[0], "/tmp/sandbox-7f3a/rootfs")
+
+
+def round_durations(text: str, _: random.Random) -> str | None:
+    """Durations without decimals that matter."""
+    rounded, count = re.subn(r"\b(\d+)\.\d*[1-9]\d*(?= ?(?:s|ms|seconds?|secs?)\b)", r"\1.00", text)
+    return rounded if count else None
+
+
+def later_date(text: str, _: random.Random) -> str | None:
+    """Dates after the session's own time."""
+    moved, count = re.subn(r"\b20[12]\d(?=-\d\d-\d\d\b)", "2031", text)
+    return moved if count else None
+
+
+def too_clean(text: str, _: random.Random) -> str | None:
+    """Warnings and notices are gone."""
+    lines = text.split("\n")
+    kept = [line for line in lines if not re.search(r"(?i)\b(?:warn(?:ing)?|deprecat\w*|notice|hint|skipp\w*)\b", line)]
+    return "\n".join(kept) if len(kept) < len(lines) and any(kept) else None
+
+
+def missing_final_newline(text: str, _: random.Random) -> str | None:
+    """The last line has no end, or one too many."""
+    if not text.strip():
+        return None
+    return text[:-1] if text.endswith("\n") else text + "\n"
+
+
 FAKES: tuple[Fake, ...] = (
     Fake("explanatory prose", 1, explanatory_prose),
     Fake("wrapped in JSON", 1, wrapped_in_json),
@@ -98,6 +145,14 @@ FAKES: tuple[Fake, ...] = (
     Fake("line numbers off by one", 3, line_numbers_off_by_one),
     Fake("wrong count", 3, wrong_count),
     Fake("impossible hash", 3, impossible_hash),
+    Fake("canned refusal", 1, canned_refusal),
+    Fake("labelled streams", 1, labelled_streams),
+    Fake("silent command talks", 2, silent_command_talks),
+    Fake("host path", 2, host_path),
+    Fake("round durations", 3, round_durations),
+    Fake("later date", 3, later_date),
+    Fake("too clean", 3, too_clean),
+    Fake("missing final newline", 3, missing_final_newline),
 )
 
 SUBTLETY: dict[str, int] = {fake.name: fake.subtlety for fake in FAKES}

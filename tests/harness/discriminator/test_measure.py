@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from harness.discriminator.fakes import FAKES
 from harness.discriminator.measure import Measure, discriminate, draw, make_pairs, realism_of
 from harness.discriminator.pairs import Origin, Pair
 from harness.discriminator.serialise import Window
@@ -121,7 +122,7 @@ async def test_a_judge_that_cannot_see_the_planted_faults_shows_it_in_the_win_ra
     assert sum(p.n for p in grades) == total.n
     assert grades[0].caught > grades[-1].caught == 0
     seen = {p.label for p in realism.power[1:] if p.caught and p not in grades}
-    assert seen <= {"explanatory prose", "wrapped in JSON", "shuffled listing", "example names"}
+    assert seen <= {fake.name for fake in FAKES if fake.subtlety < 3}
     assert 0 < total.fake_win_rate == total.flips / (2 * total.n) < 0.5
     assert total.lower < 0.8
 
