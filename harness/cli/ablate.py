@@ -20,6 +20,8 @@ from harness.cli.options import (
 from harness.cli.roles import bar, config_from, criteria_from, filter_options, run_async
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from harness.ablation.figures import Figure
     from harness.ablation.planning import AblationPlan, Design
     from harness.ablation.realism import Judged
@@ -93,7 +95,7 @@ def command(store: Path, calls_path: Path | None, as_json: bool, only_plan: bool
             found = _leak(opened, calls_beside(store, calls_path), made, config, budget)
             print_json(found) if as_json else print_leakage(found)
             return
-        announce(made, config)
+        announce(made, config, click.echo if only_plan and not as_json else say)
         if only_plan:
             if as_json:
                 print_json(
@@ -113,20 +115,20 @@ def _design(flags: dict[str, Any]) -> Design:
     return Design(flags["reference"], settings, flags["full"], flags["critic"], flags["count"])  # type: ignore[arg-type]
 
 
-def announce(made: AblationPlan, config: RunConfig) -> None:
-    """What will be run and what it may cost, on stderr."""
+def announce(made: AblationPlan, config: RunConfig, tell: Callable[[str], None] = say) -> None:
+    """What will be run and what it may cost; progress on stderr unless it is all that was asked for."""
     kinds = ", ".join(f"{n} {kind}" for kind, n in made.kinds.items())
-    say(
+    tell(
         f"ablation {made.id}: {len(made.cases)} turns, {made.calls} calls ({kinds})"
         + (" (resumed)" if made.resumed else "")
     )
-    say(f"  {len(made.design.cells)} cells: {', '.join(made.runs)}")
+    tell(f"  {len(made.design.cells)} cells: {', '.join(made.runs)}")
     if config.simulator == "none":
-        say("  no model: what would need one counts as unanswered")
+        tell("  no model: what would need one counts as unanswered")
     else:
-        say(f"  at most about {made.cost.model_calls} calls of {config.simulator} and {made.cost.tokens} tokens")
+        tell(f"  at most about {made.cost.model_calls} calls of {config.simulator} and {made.cost.tokens} tokens")
     if made.design.reference == "own":
-        say("  identity run, not a measurement: the reference is the session's own turn")
+        tell("  identity run, not a measurement: the reference is the session's own turn")
 
 
 def _run(

@@ -56,7 +56,7 @@ def test_the_plan_alone_plays_nothing(run):
     assert planned["calls"] == 6
     assert len(planned["cells"]) == 20
     shown = run("ablate", "--plan", "--calls-sample", "6", "--simulator", "m@http://127.0.0.1:9/v1")
-    assert "at most about" in shown.err
+    assert "at most about" in shown.out
 
 
 def test_nothing_of_the_reference_leaks_before_its_time_and_what_is_due_is_shown(run):
