@@ -77,6 +77,7 @@ def _play(store: Store, folder: Path, model: str, minutes: float, shell: str | N
     exact = play(
         store, calls, resolve({"candidate": "recorded", "simulator": "none", "shell": shell}), Criteria(), Budget(), 2
     )
+    _fetch(model)
     say("3/5 the same with the model, on some of the sessions")
     config = resolve({"candidate": "recorded", **small})
     criteria = Criteria(agents=("claude-code", "codex"), sample=4, stratify=("agent",), with_calls=True)
@@ -100,3 +101,11 @@ def _play(store: Store, folder: Path, model: str, minutes: float, shell: str | N
     click.echo()
     write_report(store, forced.run, folder / "report.html")
     write_report(store, taken.run, folder / "rollouts.html")
+
+
+def _fetch(model: str) -> None:
+    """Have the weights here before the clock of the model calls starts."""
+    from toolsim.weights import WEIGHTS, pull
+
+    if model in WEIGHTS:
+        pull(WEIGHTS[model])
