@@ -27,7 +27,7 @@ PURE = (
     "harness/discriminator/fakes.py", "harness/discriminator/score.py", "harness/discriminator/features.py",
     "harness/discriminator/trained.py", "harness/report/inert.py",
     "harness/callclass.py", "harness/differences.py", "harness/fidelity.py", "harness/fidelity_table.py",
-    "harness/confidence.py", "harness/tallies.py",
+    "harness/confidence.py", "harness/tallies.py", "harness/siblings.py",
 )  # fmt: skip
 
 

@@ -1,8 +1,8 @@
 """The calls of an ablation, fixed before any arm runs: which turns, which run of the same task is their reference,
 which of their calls are asked.
 
-Runs of one task are sessions of one agent and repository whose first user message is the same. A turn of run B may be
-compared with the same turn of run A only where both were asked the same and hold the same files when it begins. Pure.
+A turn of run B may be compared with the same turn of run A (`harness.siblings`) only where both were asked the same and
+hold the same files when it begins. Pure.
 """
 
 from __future__ import annotations
@@ -12,9 +12,8 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
-from harness.rows import SessionRow
 from toolsim.seeds import derive_seed
-from toolsim.trajectory import JsonObject, Message, Trajectory, Turn, content_hash
+from toolsim.trajectory import JsonObject
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,31 +57,6 @@ def read_case(record: JsonObject) -> Case:
     """The inverse of `record`."""
     calls = tuple(CaseCall(**call) for call in record["calls"])
     return Case(**{**record, "calls": calls, "unseen": tuple(record["unseen"])})
-
-
-def task_of(row: SessionRow, trajectory: Trajectory, first: Turn) -> str:
-    """The same for runs of one task: agent, repository and the first user message."""
-    return content_hash([row.agent, row.repo, asked_in(trajectory, first)])[:16]
-
-
-def asked_in(trajectory: Trajectory, turn: Turn) -> str:
-    """What the user said at the beginning of a turn."""
-    said: list[str] = []
-    for item in trajectory.items[turn.start : turn.end]:
-        if isinstance(item, Message):
-            if item.role == "assistant":
-                break
-            if item.origin == "user":
-                said.append(item.text)
-    return "\n".join(said)
-
-
-def siblings(tasks: Mapping[str, str]) -> dict[str, str]:
-    """For each session that has others of its task the one before it in the order of names, in a ring."""
-    groups: dict[str, list[str]] = defaultdict(list)
-    for session in sorted(tasks):
-        groups[tasks[session]].append(session)
-    return {name: group[n - 1] for group in groups.values() if len(group) > 1 for n, name in enumerate(group)}
 
 
 def draw(cases: Sequence[Case], count: int | None, seed: int) -> dict[str, frozenset[str]]:

@@ -10,13 +10,14 @@ from importlib.metadata import version
 from typing import Literal, TypeAlias
 
 from harness.ablation.arms import Cell, Setting, arms, cells
-from harness.ablation.cases import Case, CaseCall, asked_in, by_kind, draw, read_case, siblings, task_of
+from harness.ablation.cases import Case, CaseCall, by_kind, draw, read_case
 from harness.callclass import call_class
 from harness.config import AFFORDANCES, RunConfig
 from harness.errors import SelectionError
 from harness.rows import RolloutRow, SessionRow
 from harness.scene import set_scene
 from harness.selection import Criteria, Cut, choose_cut, filter_sessions
+from harness.siblings import asked_in, siblings, task_of
 from harness.store import Store
 from repos.catalog import KnownRepository
 from toolsim.evidence import BUDGET, SMALL_BUDGET, tokens

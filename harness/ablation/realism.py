@@ -6,7 +6,6 @@ call that the judge gives no valid answer to in one cell is dropped from all of 
 
 from __future__ import annotations
 
-import asyncio
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -14,14 +13,13 @@ from dataclasses import dataclass, replace
 from harness.ablation.arms import Cell
 from harness.ablation.measuring import Measured
 from harness.ablation.planning import AblationPlan
-from harness.discriminator.judge import ORDERS, Judgement, judge_once
-from harness.discriminator.measure import ASK_AGAIN, Measure, Notice
+from harness.discriminator.judge import ORDERS
+from harness.discriminator.measure import ASK_AGAIN, Measure, Notice, ask_judge
 from harness.discriminator.pairs import Pair, Sides
 from harness.discriminator.score import join_orders
 from harness.discriminator.trained import Trained, classify
 from harness.estimates import Estimate, clustered_share
 from harness.store import Store
-from toolsim.errors import BudgetExceeded
 from toolsim.modeltypes import Model
 from toolsim.seeds import derive_seed
 from toolsim.trajectory import JsonObject
@@ -76,35 +74,9 @@ async def judge_cells(
 
     Says which budget ended it, if one did.
     """
-    gate = asyncio.Semaphore(measure.concurrency)
     keys = drawn(measured, measure.pairs, measure.seed)
     todo = list(_todo(store, made, measured, judge.name, keys))
-    done = 0
-    stopped: list[str] = []
-
-    async def one(run: str, pair: Pair, sides: Sides) -> None:
-        nonlocal done
-        async with gate:
-            if stopped:
-                return
-            try:
-                answer = await judge_once(judge, pair, sides, window=measure.window, seed=measure.seed)
-            except BudgetExceeded as error:
-                stopped.append(str(error))
-                return
-        if isinstance(answer, Judgement):
-            facts = {
-                "simulated_taken": answer.simulated_taken, "probability": answer.probability, "reason": answer.reason,
-                "prompt": answer.prompt_hash, "tokens": answer.tokens, "cost": answer.cost,
-            }  # fmt: skip
-            store.add_judgement(run, pair.id, judge.name, sides, "valid", facts)
-        else:
-            store.add_judgement(run, pair.id, judge.name, sides, answer.kind, {"reason": answer.reason})
-        done += 1
-        notice(done, len(todo))
-
-    await asyncio.gather(*(one(run, pair, sides) for run, pair, sides in todo))
-    return stopped[0] if stopped else None
+    return await ask_judge(store, judge, todo, measure, notice)
 
 
 def judged(store: Store, made: AblationPlan, measured: Measured, judge: str, keys: Sequence[str]) -> dict[str, Judged]:

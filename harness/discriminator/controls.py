@@ -9,17 +9,17 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
-from harness.ablation.cases import task_of
 from harness.callclass import call_class
 from harness.discriminator.fakes import plant
 from harness.discriminator.pairs import Origin, Pair
 from harness.discriminator.serialise import plain, serialise_call
 from harness.discriminator.trained import Trained, classify, why_not
 from harness.rows import RolloutRow, SessionRow
+from harness.siblings import task_of
 from harness.store import Store
 from toolsim.actions import RunShell, ShellOutput
 from toolsim.scaffolds import scaffold_for
@@ -65,7 +65,7 @@ class Controls:
 
 
 def controls_of(store: Store, rollouts: Sequence[RolloutRow], pairs: Sequence[Pair], seed: int = 0) -> Controls:
-    """The controls of a run, from its call pairs and the recorded sessions of the store.
+    """The controls of a run, from its call pairs and the recordings of its sessions.
 
     Raises:
         StoreError: the store cannot be read.
@@ -76,7 +76,7 @@ def controls_of(store: Store, rollouts: Sequence[RolloutRow], pairs: Sequence[Pa
         trained=_bare(classify(calls, seed=seed)),
         length=_bare(classify(calls, seed=seed, view="length")),
         fakes=_bare(classify(faked, seed=seed)),
-        nulls=(_pipeline(store, rollouts, seed), _siblings(store, seed)),
+        nulls=(_pipeline(store, rollouts, seed), _siblings(store, {r.session for r in rollouts}, seed)),
         why_not=why_not(calls),
     )
 
@@ -149,9 +149,11 @@ def _pair(row: RolloutRow | SessionRow, call: ToolCall, recorded: str, other: st
 # --- two real runs of one task ---------------------------------------------------------------------------------------
 
 
-def _siblings(store: Store, seed: int) -> Null:
+def _siblings(store: Store, sessions: Set[str], seed: int) -> Null:
     tasks: dict[str, list[tuple[SessionRow, dict[str, tuple[ToolCall, str]]]]] = defaultdict(list)
     for row in store.sessions():
+        if row.id not in sessions:
+            continue
         trajectory = store.trajectory(row.id)
         if turns(trajectory):
             tasks[task_of(row, trajectory, turns(trajectory)[0])].append((row, _first_looks(row.agent, trajectory)))

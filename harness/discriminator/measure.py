@@ -178,12 +178,22 @@ async def _judge_all(
         for j in store.judgements(run)
         if j["judge"] == judge.name and j["status"] not in ASK_AGAIN
     }
-    todo = [(pair, sides) for pair in pairs for sides in ORDERS if (pair.id, sides) not in known]
+    todo = [(run, pair, sides) for pair in pairs for sides in ORDERS if (pair.id, sides) not in known]
+    return await ask_judge(store, judge, todo, measure, notice)
+
+
+async def ask_judge(
+    store: Store, judge: Model, todo: Sequence[tuple[str, Pair, Sides]], measure: Measure, notice: Notice
+) -> str | None:
+    """Ask about one order of a pair of a run after another, and keep each answer or its failure with the run.
+
+    Says which budget ended it, if one did.
+    """
     gate = asyncio.Semaphore(measure.concurrency)
     done = 0
     stopped: list[str] = []
 
-    async def one(pair: Pair, sides: Sides) -> None:
+    async def one(run: str, pair: Pair, sides: Sides) -> None:
         nonlocal done
         async with gate:
             if stopped:
@@ -204,5 +214,5 @@ async def _judge_all(
         done += 1
         notice(done, len(todo))
 
-    await asyncio.gather(*(one(pair, sides) for pair, sides in todo))
+    await asyncio.gather(*(one(*each) for each in todo))
     return stopped[0] if stopped else None

@@ -60,7 +60,7 @@ _NAME = r"[\w./@%+,:-]+"
 _ERRORS = re.compile(
     rf"cat: {_NAME}: (?:No such file or directory|Is a directory)|"
     r"[ef]?grep: .+: (?:No such file or directory|Is a directory)|"
-    rf"ls: cannot access '{_NAME}': No such file or directory|"
+    r"ls: cannot access '[ -&(-\[\]-~]+': No such file or directory|"
     rf"rm: cannot remove '{_NAME}': (?:No such file or directory|Is a directory)|"
     rf"sed: can't read {_NAME}: No such file or directory",
     re.A,

@@ -7,8 +7,9 @@ from collections import Counter
 import pytest
 
 from harness.ablation.arms import arms, cells
-from harness.ablation.cases import Case, CaseCall, draw, read_case, siblings
+from harness.ablation.cases import Case, CaseCall, draw, read_case
 from harness.config import RUNGS
+from harness.siblings import siblings
 
 
 def test_ten_arms_by_default_and_sixteen_with_every_subset():

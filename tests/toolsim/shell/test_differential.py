@@ -87,7 +87,7 @@ async def test_no_answer_of_an_engine_differs_from_real_bash(engine, group, refe
     found = [await compare(shell, world, case, reference) for case in CASES if case.group == group]
     await shell.close()
     assert [(c.case.command, c.detail) for c in found if c.verdict == "different"] == []
-    assert Counter(c.verdict for c in found)["equal"] > 0.5 * len(found)
+    assert Counter(c.verdict for c in found)["equal"] > 0.55 * len(found)
 
 
 async def test_an_engine_answers_most_lines(engine, reference):
