@@ -10,7 +10,7 @@ demo: $(STAMP) system
 	$(BIN)/deploysim demo
 
 test: $(STAMP) system
-	$(BIN)/python -m pytest -q -n 2 --dist loadfile
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile --max-worker-restart=0
 
 # Tests that run the small embedded weights, where they are in the cache (deploysim models pull local-small).
 test-live: $(STAMP) system

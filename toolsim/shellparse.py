@@ -2,6 +2,10 @@
 
 Parsed with tree-sitter's bash grammar (`tree-sitter-bash`), which goes on after a syntax error: `ok` says whether
 there was one. Everything here is about the text alone; what a variable or a script holds is not looked into.
+
+The grammar's scanner looks characters up in C's table of character classes, which holds 256: one beyond it reads
+memory that is not the table's, and may end the process (tree-sitter/tree-sitter-bash#337). To bash they are letters
+of a word like any other, so the grammar is shown a `.` for each, and words are cut from the line itself.
 """
 
 from __future__ import annotations
@@ -62,6 +66,7 @@ class CommandLine:
 
 @dataclass(slots=True)
 class _Collected:
+    line: str
     invocations: list[Invocation] = field(default_factory=list)
     redirections: list[Redirection] = field(default_factory=list)
     words: list[str] = field(default_factory=list)
@@ -77,13 +82,14 @@ _KEYWORDS = {
     "subshell": "subshell", "heredoc_redirect": "heredoc", "command_substitution": "substitution",
     "process_substitution": "process", "&": "&",
 }  # fmt: skip
+_NOT_ASCII = re.compile(r"[^\x00-\x7f]")
 
 
 @lru_cache(maxsize=512)
 def parse(command: str) -> CommandLine:
     """Take a command line apart."""
-    tree = Parser(Language(tree_sitter_bash.language())).parse(command.encode("utf-8", "surrogateescape"))
-    collected = _Collected()
+    tree = Parser(Language(tree_sitter_bash.language())).parse(_NOT_ASCII.sub(".", command).encode())
+    collected = _Collected(command)
     for node in _walk(tree.root_node):
         _collect(node, collected)
     return CommandLine(
@@ -136,10 +142,12 @@ def wrapped(invocation: Invocation) -> Invocation | None:
     return None
 
 
-def _walk(node: Node) -> Iterator[Node]:
-    yield node
-    for child in node.children:
-        yield from _walk(child)
+def _walk(root: Node) -> Iterator[Node]:
+    waiting = [root]
+    while waiting:
+        node = waiting.pop()
+        yield node
+        waiting.extend(reversed(node.children))
 
 
 def _collect(node: Node, into: _Collected) -> None:
@@ -147,38 +155,40 @@ def _collect(node: Node, into: _Collected) -> None:
     if kind == "command":
         _command(node, into)
     elif kind == "file_redirect":
-        into.redirections.append(_redirection(node))
+        into.redirections.append(_redirection(node, into.line))
     elif kind == "variable_assignment":
         name = node.child_by_field_name("name")
-        into.assigned.add(_text(name).partition("[")[0] if name else "")
+        into.assigned.add(_text(name, into.line).partition("[")[0] if name else "")
     elif kind == "for_statement":
         name = node.child_by_field_name("variable")
-        into.assigned.add(_text(name) if name else "")
+        into.assigned.add(_text(name, into.line) if name else "")
     elif kind == "function_definition":
         name = node.child_by_field_name("name")
-        into.functions.add(_text(name) if name else "")
+        into.functions.add(_text(name, into.line) if name else "")
     elif kind in ("simple_expansion", "expansion"):
-        into.read.update(_text(n) for n in node.children if n.type == "variable_name")
+        into.read.update(_text(n, into.line) for n in node.children if n.type == "variable_name")
     elif kind == "variable_name" and node.parent is not None and node.parent.type in ("unset_command",):
-        into.assigned.add(_text(node))
+        into.assigned.add(_text(node, into.line))
     elif kind in ("declaration_command", "unset_command"):
-        words = tuple(_literal(n) for n in node.children[1:] if n.is_named)
-        into.invocations.append(Invocation(_text(node.children[0]), words))
+        words = tuple(_literal(n, into.line) for n in node.children[1:] if n.is_named)
+        into.invocations.append(Invocation(_text(node.children[0], into.line), words))
     if kind in _KEYWORDS:
         into.keywords.add(_KEYWORDS[kind])
     if kind in ("word", "string", "raw_string", "concatenation", "ansi_c_string", "number"):
-        into.words.append(_literal(node))
+        into.words.append(_literal(node, into.line))
 
 
 def _command(node: Node, into: _Collected) -> None:
     name = node.child_by_field_name("name")
     if name is None:
         return
-    arguments = tuple(_literal(n) for n in node.children_by_field_name("argument"))
-    redirections = [_redirection(n) for n in node.children_by_field_name("redirect") if n.type == "file_redirect"]
+    arguments = tuple(_literal(n, into.line) for n in node.children_by_field_name("argument"))
+    redirections = [
+        _redirection(n, into.line) for n in node.children_by_field_name("redirect") if n.type == "file_redirect"
+    ]
     if node.parent is not None and node.parent.type == "redirected_statement":
-        redirections += [_redirection(n) for n in node.parent.children if n.type == "file_redirect"]
-    text = _literal(name)
+        redirections += [_redirection(n, into.line) for n in node.parent.children if n.type == "file_redirect"]
+    text = _literal(name, into.line)
     if text == "time":
         into.keywords.add("time")
     if text in ("read", "mapfile", "readarray", "getopts", "local", "printf"):
@@ -187,19 +197,21 @@ def _command(node: Node, into: _Collected) -> None:
     into.invocations.append(Invocation(text, arguments, tuple(redirections)))
 
 
-def _redirection(node: Node) -> Redirection:
+def _redirection(node: Node, line: str) -> Redirection:
     target, descriptor = node.child_by_field_name("destination"), node.child_by_field_name("descriptor")
     operator = next((c.type for c in node.children if not c.is_named), ">")
-    return Redirection(operator, _literal(target) if target else "", _text(descriptor) if descriptor else "")
+    return Redirection(
+        operator, _literal(target, line) if target else "", _text(descriptor, line) if descriptor else ""
+    )
 
 
-def _text(node: Node) -> str:
-    return (node.text or b"").decode("utf-8", "surrogateescape")
+def _text(node: Node, line: str) -> str:
+    return line[node.start_byte : node.end_byte]
 
 
-def _literal(node: Node) -> str:
+def _literal(node: Node, line: str) -> str:
     """The word with its quotes removed."""
-    text = _text(node)
+    text = _text(node, line)
     if node.type == "raw_string":
         return text[1:-1]
     if node.type == "ansi_c_string":
@@ -209,7 +221,7 @@ def _literal(node: Node) -> str:
     if node.type == "word":
         return re.sub(r"\\(.)", r"\1", text, flags=re.S)
     if node.type in ("concatenation", "command_name"):
-        return "".join(_literal(child) for child in node.children) if node.children else text
+        return "".join(_literal(child, line) for child in node.children) if node.children else text
     return text
 
 

@@ -1,8 +1,9 @@
 """A baseline: what a simulator scored on a frozen set of calls, as a small text that a person can read and diff. Pure.
 
 One line of calls for each rollout: the class of the call, a short hash of the call and of its recorded result, and for
-each sample how the answer compared. `R` right, `N` near, `W` wrong, `U` no rung answers, `F` a model or endpoint failed
-(no score); where the trained discriminator judged, `w` it took the simulated side, `t` it could not tell, `l` it could.
+each sample how the answer compared. `R` right, `N` near, `W` wrong, `U` no rung answers, `F` a model, endpoint or
+engine failed (no score); where the trained discriminator judged, `w` it took the simulated side, `t` it could not tell,
+`l` it could.
 """
 
 from __future__ import annotations

@@ -17,8 +17,8 @@ from harness.rows import RolloutRow
 from harness.store import Store
 from toolsim.trajectory import JsonObject, content_hash
 
-FAILURES = ("EndpointError", "ModelUnavailable", "CallDatabaseError")
-"""Reasons that say nothing of the simulator: it was not there to answer."""
+NOBODY = ("no rung answers", "no model")
+"""How the reason begins where nobody was there to answer; any other is a failure of something that was: no score."""
 PERMUTATIONS = 199
 TIE = 1e-9
 _MODELS = ("candidate", "simulator")
@@ -104,6 +104,6 @@ def _figures(trained: Trained) -> JsonObject:
 def _grade(step: ToolStep, agent: str) -> str:
     if step.answer is None or step.recorded is None:
         reason = step.failure[1] if step.failure is not None else ""
-        return "F" if reason.startswith(FAILURES) else "U"
+        return "U" if reason.startswith(NOBODY) else "F"
     found = grade_results(step.recorded, step.answer, step.call, agent)
     return "R" if found.right else "N" if found.name == "near" else "W"

@@ -76,6 +76,19 @@ def test_a_line_has_the_class_of_its_most_telling_part(command, name):
     assert command_class(command) == name
 
 
+@pytest.mark.parametrize(
+    "line", ["{\U00031860", "{\U000fffff", "${\U00031860", "\ud800", "\udc80 {\U00030000", "(" * 3000]
+)
+def test_a_line_that_no_shell_would_read_is_an_error_and_no_crash(line):
+    parse(line)
+
+
+def test_words_keep_their_characters():
+    (invocation,) = parse("cat é.py '\U0001f600 x' \"ü$y\" > ñ.txt").invocations
+    assert invocation.arguments == ("é.py", "\U0001f600 x", "ü$y")
+    assert invocation.redirections[0].target == "ñ.txt"
+
+
 @given(st.text(max_size=60))
 def test_any_text_can_be_taken_apart(text):
     programs(text)
