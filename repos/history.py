@@ -42,11 +42,12 @@ def clone_as_of(
     as_of: float | None,
     into: Path,
     remote_url: str | None = None,
+    origin: Mapping[str, str] = MappingProxyType({}),
 ) -> Clone:
     """Make `into/.git` with exactly the objects that its refs reach; the index is the base commit's tree.
 
     `branch` `None` (or `HEAD`, as recordings have it) is a detached HEAD. `as_of` (Unix seconds) `None` is the base
-    commit's own time. Same arguments, same refs and objects. Objects that a partial repository lacks are lacking in the
+    commit's own time. `origin` are remote branches whose commits are known otherwise. Same arguments, same refs and objects. Objects that a partial repository lacks are lacking in the
     clone too.
 
     Raises:
@@ -62,6 +63,7 @@ def clone_as_of(
             raise UnknownRevision(f"{git_dir} has no commit {commit}")
         known = read_refs(git_dir)
         chosen = _chosen(git_dir, objects, known, commit, local, base[1] if as_of is None else as_of)
+        chosen |= {_ORIGIN + check_branch(name): check_commit(tip) for name, tip in origin.items()}
     finally:
         objects.close()
     made = into / ".git"

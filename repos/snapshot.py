@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -11,8 +12,10 @@ from typing import Literal, TypeAlias
 
 from repos import worktree
 from repos.errors import UnknownRevision
-from repos.git import check_commit, run
+from repos.git import History, check_commit, run
 from repos.objects import ObjectReader, check
+
+_ID = re.compile(r"[0-9a-f]{4,64}(?:[~^]\d*)*")
 
 Kind: TypeAlias = Literal["file", "dir", "symlink", "submodule"]
 
@@ -69,6 +72,14 @@ class Snapshot:
         start = path + "/" if path else ""
         return tuple(p for p in self.manifest if p.startswith(start)) if path in self.trees else ()
 
+    def at(self, commit: str) -> Snapshot:
+        """Another commit of the same repository. Raises as `open_snapshot`."""
+        return open_snapshot(self.git_dir, commit)
+
+    def resolve(self, name: str) -> str | None:
+        """The full id of the commit that an id, an abbreviation or `ID~N` names; `None` if none or several."""
+        return _resolve(self.git_dir, name) if _ID.fullmatch(name) else None
+
     def object_id(self, path: str) -> str | None:
         """The id of the blob or tree at the path, of a submodule its commit."""
         entry = self.manifest.get(path)
@@ -97,6 +108,11 @@ def checkout(snapshot: Snapshot, cache: Path) -> Path:
     """
     entries = {path: (entry.mode, entry.oid) for path, entry in snapshot.manifest.items()}
     return worktree.make(snapshot.git_dir, entries, cache / "trees" / snapshot.tree, empty=snapshot.submodules)
+
+
+@lru_cache(maxsize=4096)
+def _resolve(git_dir: Path, name: str) -> str | None:
+    return History(git_dir).first("rev-parse", "-q", "--verify", "--end-of-options", f"{name}^{{commit}}")
 
 
 @lru_cache(maxsize=64)

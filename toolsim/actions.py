@@ -355,9 +355,6 @@ class Blur:
     type: Literal["blur"] = "blur"
 
 
-GIT_MOVED = "refs, index or objects of git are no longer those of the base commit"
-"""The text of the fact that a recorded git command changed what only its own `.git` would show."""
-
 REWRITTEN = "another program takes the commands of the session and runs them in its own way"
 """The text of the fact that a proxy stands between the agent and its shell."""
 
@@ -369,6 +366,34 @@ class Fact:
     text: str
     token: str
     type: Literal["fact"] = "fact"
+
+
+KEPT = "as it was"
+LOST = "not known"
+
+
+@dataclass(frozen=True, slots=True)
+class GitMove:
+    """A recorded git command moved or showed what `.git` holds; each part is `KEPT`, `LOST` or its new value.
+
+    `head` is a commit of the repository at hand. `files` says what became of the work tree when HEAD moved: nothing
+    (`kept`), what differs between the commits follows (`followed`), all tracked files are the commit's (`reset`).
+    `index` is `HEAD` where nothing is staged; `staged` are paths whose content now is in the index too (all changed ones
+    below a path ending in `/`). `origin` are commits of remote branches; `lost` other parts that are unknown now.
+    A `status` that was shown says which tracked files differ from HEAD (`dirty`) and which untracked there are.
+    """
+
+    head: str = KEPT
+    branch: str = KEPT
+    index: str = KEPT
+    files: Literal["kept", "followed", "reset"] = "kept"
+    staged: tuple[str, ...] = ()
+    origin: tuple[tuple[str, str], ...] = ()
+    lost: tuple[str, ...] = ()
+    found: tuple[str, ...] = ()
+    dirty: tuple[str, ...] | None = None
+    untracked: tuple[str, ...] = ()
+    type: Literal["git"] = "git"
 
 
 @dataclass(frozen=True, slots=True)
@@ -424,6 +449,6 @@ class Advance:
 
 
 Mutation: TypeAlias = (
-    PutFile | Seen | RemovePath | MovePath | MakeDirectory | Blur | Fact | SetCwd | SetEnv
+    PutFile | Seen | RemovePath | MovePath | MakeDirectory | Blur | Fact | GitMove | SetCwd | SetEnv
     | StartProcess | EndProcess | MarkRead | Advance
 )  # fmt: skip

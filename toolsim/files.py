@@ -89,6 +89,10 @@ class Files:
         mark = self.decisive(key)
         if mark is not None and mark.state == "content":
             return mark.mode
+        return self.committed_mode(key)
+
+    def committed_mode(self, key: str) -> int:
+        """The git mode that the snapshot has for the path; 0o100644 where it has none."""
         rel = paths.relative(key, self.root)
         entry = self.snapshot.manifest.get(rel) if self.snapshot is not None and rel else None
         return 0o100644 if entry is None else entry.mode
@@ -203,7 +207,7 @@ class Files:
 
     def remove(self, key: str) -> None:
         """The file or tree is gone."""
-        self._forget_below(key)
+        self.forget_below(key)
         self.marks[key] = Mark(self.serial, "absent")
         self.trees[key] = (Mark(self.serial, "absent"),)
 
@@ -285,7 +289,8 @@ class Files:
         elif isinstance(tracked, bytes) and self._latest(key, lambda _: True) is None:
             self.agreed, self.disagreed = self.agreed + confirmed, self.disagreed + (not confirmed)
 
-    def _forget_below(self, key: str) -> None:
+    def forget_below(self, key: str) -> None:
+        """Nothing that happened below the directory is remembered."""
         below = key.rstrip("/") + "/"
         for path in [p for p in self.marks if p.startswith(below)]:
             del self.marks[path]
@@ -343,6 +348,13 @@ class Files:
     def touched(self, key: str) -> bool:
         """Whether anything at, above or below the path may differ from the snapshot."""
         return key in self.marks or self._touched(key)
+
+    def covered(self, key: str) -> bool:
+        """Whether something that happened to a whole tree came later than what is known of the path itself."""
+        mark, veil = self.marks.get(key), self.veil(key)
+        own = 0 if mark is None else mark.serial
+        tree = self._tree(paths.parent(key)) if key != "/" else None
+        return any(found is not None and found.serial > own for found in (veil, tree))
 
     def _touched(self, key: str) -> bool:
         below = key.rstrip("/") + "/"

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 from toolsim import patching, paths, perform, recorded_shell
 from toolsim.actions import (
+    KEPT,
+    LOST,
     REWRITTEN,
     Action,
     Blur,
@@ -26,6 +28,7 @@ from toolsim.actions import (
     EditLines,
     EndProcess,
     Fact,
+    GitMove,
     Kill,
     MakeDirectory,
     MovePath,
@@ -103,6 +106,7 @@ class Fold:
     disagreed: list[str] = field(default_factory=list)
     kin: Kin = field(default_factory=Kin)
     directory: str = ""
+    _branch: str | None = None
     _folds: dict[str, Fold] = field(default_factory=dict)
     _taken: list[Message] = field(default_factory=list)
     _open: dict[str, tuple[ToolCall, str]] = field(default_factory=dict)
@@ -117,6 +121,7 @@ class Fold:
         self.world.advance_to(item.at)
         if item.cwd is not None:
             self.world.apply(SetCwd(item.cwd))
+        self._take_branch(item.branch)
         self._taken.append(item)
         for call in item.calls:
             self._open[call.id] = (call, self.world.cwd)
@@ -124,6 +129,17 @@ class Fold:
             self._take_result(item.result)
         if item.origin in ("harness", "tool", "user"):
             self._take_notices(item)
+
+    def _take_branch(self, branch: str | None) -> None:
+        """A branch that the record states anew: what nothing has shown was done by others."""
+        before, self._branch = self._branch, branch or self._branch
+        name = "" if branch == "HEAD" else branch
+        if branch is None or before in (None, branch):
+            return
+        git = self.world.git
+        if name != git.branch or "branch" in git.lost:
+            switched = "branch" not in git.lost
+            self.world.apply(GitMove(LOST if switched else KEPT, name or ""))
 
     def _take_kin(self, happened: Happened) -> None:
         """What another session did to the world; its directory and what its agent has read are its own."""

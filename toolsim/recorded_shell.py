@@ -15,8 +15,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from toolsim import paths, shellparse
-from toolsim.actions import GIT_MOVED, Blur, Fact, MakeDirectory, MovePath, Mutation, PutFile, RemovePath
+from toolsim import paths, recorded_git, shellparse
+from toolsim.actions import Blur, Fact, MakeDirectory, MovePath, Mutation, PutFile, RemovePath
 from toolsim.recorded_tables import FORMAT_SCRIPT, FORMATTERS, GENERATE_SCRIPT, MANIFESTS, WRITING_CODE
 
 if TYPE_CHECKING:
@@ -28,13 +28,8 @@ _HEREDOC = re.compile(
     r"(?P<b>[^\s<>&|;]+))[^\n]*\n(?P<body>.*?)^(?:(?P=d)|(?P=d2))[ \t]*$",
     re.S | re.M,
 )
-_DIFFSTAT = re.compile(r"^ (?P<path>\S.*?)\s+\|\s+(?:\d+ [+-]*|Bin .*)$", re.M)
-_MODES = re.compile(r"^ (?:create|delete) mode \d+ (?P<path>.+)$", re.M)
 # How mise, npm and its like, and just name the command of a task that they start.
 _ANNOUNCED = re.compile(r"^(?:\[[\w:.-]+\] )?(?:\$|>) (?P<line>\S.*)$", re.M)
-_QUIET_GIT = frozenset(
-    {"add", "commit", "push", "fetch", "tag", "config", "init", "remote", "notes", "gc", "lfs", "am"}
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +46,7 @@ class RecordedRun:
 def effects(run: RecordedRun, world: World) -> tuple[Mutation, ...]:
     """The mutations that follow from a run that happened."""
     if shellparse.is_read_only(run.command):
-        return ()
+        return tuple(recorded_git.shown(run, world.key(run.cwd), world))
     line = shellparse.parse(run.command)
     cwd, trial = world.key(run.cwd), world.fork()
     found: list[Mutation] = []
@@ -122,7 +117,7 @@ def _invocation(invocation: Invocation, cwd: str, run: RecordedRun, world: World
     words = [a for a in invocation.arguments if not a.startswith("-")]
     options = [a for a in invocation.arguments if a.startswith("-")]
     if name == "git":
-        yield from _git(invocation, cwd, run, world)
+        yield from recorded_git.effects(invocation, cwd, run, world)
     elif name in ("rm", "rmdir", "mkdir", "mv", "cp", "touch", "ln", "tee", "truncate"):
         if loops or any("$" in w or "`" in w for w in words):
             inside = [w for w in words if not re.match(r"\$\{?\w*(TMP|tmp|HOME)", w)]
@@ -249,67 +244,3 @@ def _written_by_code(command: str, cwd: str, world: World) -> Iterator[Mutation]
         yield from (Blur(p, "written by a program", scope="content") for p in sorted(set(named)))
     else:
         yield Blur(world.root + "/", "written by a program", scope="content")
-
-
-def _git(invocation: Invocation, cwd: str, run: RecordedRun, world: World) -> Iterator[Mutation]:
-    sub = shellparse.git_subcommand(invocation.arguments)
-    at = invocation.arguments.index(sub) + 1 if sub in invocation.arguments else 0
-    rest = list(invocation.arguments[at:])
-    words = [w for w in rest if not w.startswith("-")]
-    if shellparse.is_read_only("git " + " ".join([sub, *rest])):
-        return
-    if _is_this_tree(cwd, world):
-        yield Fact(GIT_MOVED, f"git {sub} {run.token}")
-    if sub in _QUIET_GIT and sub != "commit":
-        return
-    if not _is_this_tree(cwd, world):
-        yield Blur(cwd.rstrip("/") + "/", f"git {sub}")
-        return
-    if sub == "commit":
-        if re.search(r"lint-staged|prettier|husky|pre-commit|reformatted|files? modified by", run.output, re.I):
-            yield Blur(world.root + "/", "commit hooks", scope="edited")
-    elif sub in ("rm", "mv"):
-        if "--cached" not in rest:
-            yield from _file_program(sub, words, cwd, world)
-    elif (sub in ("branch", "reset") and not {"--hard", "--merge", "--keep"} & set(rest)) or (
-        sub in ("checkout", "switch") and ({"-b", "-c", "-B", "-C", "--create"} & set(rest)) and len(words) < 2
-    ):
-        return
-    elif sub == "worktree":
-        yield from (Blur(_resolve(w, cwd, world) + "/", "a work tree") for w in words[1:2])
-    elif sub == "stash" and re.search(r"git stash(?! (?:pop|apply|list|show)).*git stash pop", run.command, re.S):
-        return
-    else:
-        yield from _history(sub, rest, words, cwd, run, world)
-
-
-def _is_this_tree(cwd: str, world: World) -> bool:
-    """Whether git works on the repository of the world there, not on another one or another work tree of it."""
-    below = paths.relative(cwd, world.root)
-    return below is not None and not {"worktrees", ".worktrees", "node_modules"} & set(below.split("/"))
-
-
-def _history(
-    sub: str, rest: list[str], words: list[str], cwd: str, run: RecordedRun, world: World
-) -> Iterator[Mutation]:
-    if re.search(
-        r"^(Already up to date|Already on |Current branch .* is up to date|No local changes)", run.output, re.M
-    ):
-        return
-    named = [_resolve(w, cwd, world) for w in words]
-    if (sub == "restore" or (sub == "checkout" and "--" in rest)) and "--staged" not in rest:
-        files = [p for p in named if world.kind(p) == "file"]
-        yield from (Blur(p, f"git {sub}", scope="content") for p in files)
-        if not files:
-            yield Blur(world.root + "/", f"git {sub}", scope="content")
-    elif sub == "restore":
-        return
-    elif sub == "stash":
-        yield Blur(world.root + "/", "git stash", scope="edited")
-    else:
-        listed = [m["path"] for m in (*_DIFFSTAT.finditer(run.output), *_MODES.finditer(run.output))]
-        if sub in ("pull", "merge") and listed and not any("..." in p or "=>" in p for p in listed):
-            for path in dict.fromkeys(listed):
-                yield Blur(paths.join(world.root, path), f"git {sub}")
-        else:
-            yield Blur(world.root + "/", f"git {sub}")

@@ -11,17 +11,17 @@ by `apply` only; what actions do is computed in `toolsim.perform`, reached throu
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from toolsim import merkle, paths, perform
+from toolsim import gitmoves, merkle, paths, perform
 from toolsim.actions import (
-    GIT_MOVED,
     Action,
     Advance,
     Blur,
     EndProcess,
     Fact,
+    GitMove,
     MakeDirectory,
     MarkRead,
     MovePath,
@@ -36,6 +36,7 @@ from toolsim.actions import (
     Unknown,
 )  # fmt: skip
 from toolsim.files import Files, ignore_rules
+from toolsim.gitstate import GitState
 from toolsim.marks import Absent, Kind, Mark, Names, Overlay, Unseen
 from toolsim.scaffolds.base import ScaffoldProfile
 
@@ -72,6 +73,7 @@ class World:
     facts: tuple[Fact, ...] = ()
     processes: dict[str, Process] = field(default_factory=dict)
     read_paths: dict[str, int] = field(default_factory=dict)
+    git: GitState = GitState()
 
     @classmethod
     def start(
@@ -87,13 +89,14 @@ class World:
         windows = any(paths.is_windows(text) for text in (spelt, session.cwd or "", profile.cwd))
         files = Files(snapshot, paths.canonical(spelt), ignore_rules(snapshot))
         cwd = paths.canonical(session.cwd or spelt)
-        return cls(files, profile, cwd, {}, session.started_at, as_of, windows)
+        git = GitState(session.repository.branch)
+        return cls(files, profile, cwd, {}, session.started_at, as_of, windows, git=git)
 
     def fork(self) -> World:
         """An independent copy; contents, snapshot and ignore rules are shared."""
         return World(
             self.files.fork(), self.profile, self.cwd, dict(self.env), self.now, self.as_of, self.windows,
-            self.facts, dict(self.processes), dict(self.read_paths),
+            self.facts, dict(self.processes), dict(self.read_paths), self.git,
         )  # fmt: skip
 
     @property
@@ -107,11 +110,6 @@ class World:
         return self.files.root
 
     # --- asking -----------------------------------------------------------------------------------------------------
-
-    @property
-    def git_moved(self) -> bool:
-        """Whether a recorded git command has changed refs, index or objects in a way that nothing here follows."""
-        return any(fact.text == GIT_MOVED for fact in self.facts)
 
     def key(self, path: str) -> str:
         """The canonical form of a path of this session, relative ones from the shell's directory."""
@@ -212,10 +210,12 @@ class World:
             case _:
                 self._apply_other(mutation)
 
-    def _apply_other(self, mutation: Fact | SetCwd | SetEnv | Advance | StartProcess | EndProcess) -> None:
+    def _apply_other(self, mutation: Fact | GitMove | SetCwd | SetEnv | Advance | StartProcess | EndProcess) -> None:
         match mutation:
             case Fact():
                 self.facts = (*self.facts, mutation)
+            case GitMove():
+                self.git = gitmoves.apply(self.files, self.git, self._canonical(mutation))
             case SetCwd(path):
                 self.cwd = self.key(path)
             case SetEnv(name, value):
@@ -229,6 +229,14 @@ class World:
             case EndProcess(handle):
                 old = self.processes.get(handle) or Process(handle, "", None)
                 self.processes[handle] = Process(handle, old.command, old.started, old.output, old.exit_code, True)
+
+    def _canonical(self, move: GitMove) -> GitMove:
+        def place(path: str) -> str:
+            return self.key(path).rstrip("/") + ("/" if path.endswith("/") else "")
+
+        dirty = None if move.dirty is None else tuple(entry[:3] + place(entry[3:]) for entry in move.dirty)
+        untracked = tuple(place(path) for path in move.untracked)
+        return replace(move, staged=tuple(place(path) for path in move.staged), dirty=dirty, untracked=untracked)
 
     def advance_to(self, moment: float | None) -> None:
         """Move the clock forward to a stated time; it never goes back."""

@@ -15,12 +15,12 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from toolsim.actions import (
-    GIT_MOVED,
     Action,
     Edit,
     EditLines,
     Fact,
     FileText,
+    GitMove,
     Glob,
     Grep,
     Invalid,
@@ -158,7 +158,10 @@ class SweAgentScaffold:
     ) -> tuple[Mutation, ...]:
         """Lines that a window shows; a created or edited file where it shows all of it; the window's place."""
         if call.name == "submit":
-            return (Fact(GIT_MOVED, f"submit {call.id}"),)
+            return (
+                Fact("the work was submitted", f"submit {call.id}"),
+                GitMove(staged=(profile.cwd.rstrip("/") + "/",)),
+            )
         if isinstance(action, Write) and "created successfully" in result.content:
             return (PutFile(action.path, action.content.encode("utf-8", "surrogateescape")), MarkRead(action.path))
         if isinstance(action, Grep | Glob):

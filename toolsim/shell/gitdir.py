@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import os
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 
 from toolsim.errors import ShellError
@@ -44,6 +45,32 @@ def write_index(git_dir: Path, tree: Path) -> None:
         done = subprocess.run(["git", *command], env=env, cwd=tree, capture_output=True, text=True, check=False)
         if done.returncode != 0 and command[0] == "read-tree":
             raise ShellError(f"git read-tree failed on the throwaway clone: {done.stderr.strip()}")
+
+
+def stage(git_dir: Path, tree: Path, entries: Mapping[str, tuple[bytes | None, int]]) -> None:
+    """Put contents (`None`: nothing) and modes into the index at paths relative to the work tree.
+
+    Raises:
+        ShellError: git failed.
+    """
+    lines: list[str] = []
+    for path, (content, mode) in entries.items():
+        oid = (
+            "0" * 40 if content is None else _git(git_dir, tree, "hash-object", "-w", "--stdin", given=content).strip()
+        )
+        lines.append(f"{'0' if content is None else f'{mode:o}'} {oid}\t{path}\0")
+    given = "".join(lines).encode("utf-8", "surrogateescape")
+    _git(git_dir, tree, "update-index", "-z", "--index-info", given=given)
+
+
+def _git(git_dir: Path, tree: Path, *arguments: str, given: bytes = b"") -> str:
+    env = settings() | {"GIT_DIR": str(git_dir), "GIT_WORK_TREE": str(tree), "PATH": os.environ.get("PATH", os.defpath)}
+    done = subprocess.run(["git", *arguments], env=env, cwd=tree, input=given, capture_output=True, check=False)
+    if done.returncode != 0:
+        raise ShellError(
+            f"git {arguments[0]} failed on the throwaway clone: {done.stderr.decode(errors='replace').strip()}"
+        )
+    return done.stdout.decode("ascii", "replace")
 
 
 def identity(git_dir: Path) -> dict[str, str]:

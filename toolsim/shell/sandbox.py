@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from toolsim import gitstate
 from toolsim.actions import REWRITTEN, Unknown
 from toolsim.errors import ShellError
 from toolsim.scaffolds.base import shell_env
@@ -107,8 +108,8 @@ class SandboxShell:
         if reason is not None:
             return reason
         uses_git = any(posixpath.basename(i.name) == "git" for i in parsed.invocations)
-        if world.git_moved and uses_git:
-            return Unknown("git was used in the recorded session, its refs and index are not known")
+        if lacking := gitstate.missing(parsed, world.git):
+            return Unknown(f"git was used in the recorded session, what it left of this is not known: {lacking}")
         if world.kind(command.cwd) == "absent":
             return Unknown(f"the directory {command.cwd} is not there")
         if len(command.command.encode()) > MAX_COMMAND:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import shutil
 import tempfile
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from repos.history import clone_as_of
 from repos.snapshot import Snapshot, checkout
+from toolsim import merkle, paths
 from toolsim.shell import gitdir
 from toolsim.world import World
 
@@ -41,24 +45,47 @@ class RepositorySource:
         snapshot = world.snapshot
         if snapshot is None:
             return None
-        parts = (snapshot.git_dir, snapshot.commit, self.branch, world.as_of, self.remote_url, tree)
-        key = hashlib.sha256("\0".join(str(part) for part in parts).encode()).hexdigest()[:24]
+        branch = self.branch if world.git.branch is None else world.git.branch or None
+        parts: list[object] = [snapshot.git_dir, snapshot.commit, branch, world.as_of, self.remote_url, tree]
+        parts += [f"{name} {tip}" for name, tip in sorted(world.git.origin.items())]
+
+        def clone(made: Path) -> None:
+            made.mkdir()
+            clone_as_of(
+                snapshot.git_dir, snapshot.commit, branch=branch, as_of=world.as_of, into=made,
+                remote_url=self.remote_url, origin=world.git.origin,
+            )  # fmt: skip
+            gitdir.write_index(made / ".git", tree)
+
+        place = self._once(parts, clone)
+        if not world.git.staged:
+            return place / ".git"
+        staged = {
+            paths.relative(path, world.root) or "": (content, world.mode(path))
+            for path, content in sorted(world.git.staged.items())
+        }
+
+        def stage(made: Path) -> None:
+            shutil.copytree(place, made, copy_function=os.link, symlinks=True)
+            gitdir.stage(made / ".git", tree, staged)
+
+        more = [
+            f"{path} {merkle.blob_id(text) if text is not None else None} {mode:o}"
+            for path, (text, mode) in staged.items()
+        ]
+        return self._once([*parts, *more], stage) / ".git"
+
+    def _once(self, parts: Sequence[object], make: Callable[[Path], None]) -> Path:
+        """The directory that is made of these parts, whole or not at all; another process may do the same."""
+        key = hashlib.sha256("\0".join(str(part) for part in parts).encode("utf-8", "surrogateescape")).hexdigest()[:24]
         place = self.cache / "git" / key
         if not place.is_dir():
             place.parent.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryDirectory(dir=place.parent, prefix="clone-") as scratch:
-                self._make(world, snapshot, tree, Path(scratch) / "made", place)
-        return place / ".git"
-
-    def _make(self, world: World, snapshot: Snapshot, tree: Path, made: Path, place: Path) -> None:
-        made.mkdir()
-        clone_as_of(
-            snapshot.git_dir, snapshot.commit, branch=self.branch, as_of=world.as_of, into=made,
-            remote_url=self.remote_url,
-        )  # fmt: skip
-        gitdir.write_index(made / ".git", tree)
-        try:
-            made.rename(place)
-        except OSError:
-            if not place.is_dir():
-                raise
+                make(Path(scratch) / "made")
+                try:
+                    (Path(scratch) / "made").rename(place)
+                except OSError:
+                    if not place.is_dir():
+                        raise
+        return place
