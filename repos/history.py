@@ -9,7 +9,7 @@ from __future__ import annotations
 import subprocess
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 
@@ -27,6 +27,16 @@ _PACKING = (
 
 
 @dataclass(frozen=True, slots=True)
+class Remote:
+    """What is known of the remote `origin`: its URL; commits of its branches, where these are known otherwise than from
+    the repository; and what local branches follow (local name → `origin/NAME`, empty: nothing)."""
+
+    url: str | None = None
+    branches: Mapping[str, str] = field(default_factory=dict)
+    followed: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Clone:
     """A git directory (its parent is the work tree to be) and all of its refs with their object ids."""
 
@@ -41,13 +51,12 @@ def clone_as_of(
     branch: str | None,
     as_of: float | None,
     into: Path,
-    remote_url: str | None = None,
-    origin: Mapping[str, str] = MappingProxyType({}),
+    remote: Remote = Remote(),
 ) -> Clone:
     """Make `into/.git` with exactly the objects that its refs reach; the index is the base commit's tree.
 
     `branch` `None` (or `HEAD`, as recordings have it) is a detached HEAD. `as_of` (Unix seconds) `None` is the base
-    commit's own time. `origin` are remote branches whose commits are known otherwise. Same arguments, same refs and objects. Objects that a partial repository lacks are lacking in the
+    commit's own time. Same arguments, same refs and objects. Objects that a partial repository lacks are lacking in the
     clone too.
 
     Raises:
@@ -63,7 +72,7 @@ def clone_as_of(
             raise UnknownRevision(f"{git_dir} has no commit {commit}")
         known = read_refs(git_dir)
         chosen = _chosen(git_dir, objects, known, commit, local, base[1] if as_of is None else as_of)
-        chosen |= {_ORIGIN + check_branch(name): check_commit(tip) for name, tip in origin.items()}
+        chosen |= {_ORIGIN + check_branch(name): check_commit(tip) for name, tip in remote.branches.items()}
     finally:
         objects.close()
     made = into / ".git"
@@ -73,7 +82,7 @@ def clone_as_of(
     _copy_objects(git_dir, sorted({commit, *chosen.values()}), made)
     _copy_shallow(git_dir, made)
     _write_refs(made, chosen, commit, local, known.default)
-    _configure(made, chosen, remote_url)
+    _configure(made, chosen, remote)
     run(made, "read-tree", commit)
     return Clone(made, MappingProxyType(dict(sorted(chosen.items()))))
 
@@ -164,15 +173,17 @@ def _log_detaching(made: Path, commit: str, default: str) -> None:
     (made / "logs" / "HEAD").write_text(line, "utf-8")
 
 
-def _configure(made: Path, chosen: Mapping[str, str], remote_url: str | None) -> None:
+def _configure(made: Path, chosen: Mapping[str, str], remote: Remote) -> None:
     settings = [("core.bare", "false"), ("core.logAllRefUpdates", "true")]
-    if remote_url is not None:
-        settings.append(("remote.origin.url", remote_url))
-    if remote_url is not None or any(name.startswith(_ORIGIN) for name in chosen):
+    if remote.url is not None:
+        settings.append(("remote.origin.url", remote.url))
+    if remote.url is not None or any(name.startswith(_ORIGIN) for name in chosen):
         settings.append(("remote.origin.fetch", f"+{_HEADS}*:{_ORIGIN}*"))
     for name in sorted(n.removeprefix(_HEADS) for n in chosen if n.startswith(_HEADS)):
-        if _ORIGIN + name in chosen:
-            settings += [(f"branch.{name}.remote", "origin"), (f"branch.{name}.merge", _HEADS + name)]
+        followed = remote.followed.get(name, f"origin/{name}" if _ORIGIN + name in chosen else "")
+        if followed.startswith("origin/"):
+            merge = _HEADS + followed.removeprefix("origin/")
+            settings += [(f"branch.{name}.remote", "origin"), (f"branch.{name}.merge", merge)]
     for key, value in settings:
         run(made, "config", "--file", str(made / "config"), key, value)
 

@@ -374,13 +374,15 @@ LOST = "not known"
 
 @dataclass(frozen=True, slots=True)
 class GitMove:
-    """A recorded git command moved or showed what `.git` holds; each part is `KEPT`, `LOST` or its new value.
+    """A recorded git command moved or showed what `.git` holds; a part is `KEPT`, `LOST` (not known) or a new value.
 
     `head` is a commit of the repository at hand. `files` says what became of the work tree when HEAD moved: nothing
     (`kept`), what differs between the commits follows (`followed`), all tracked files are the commit's (`reset`).
-    `index` is `HEAD` where nothing is staged; `staged` are paths whose content now is in the index too (all changed ones
-    below a path ending in `/`). `origin` are commits of remote branches; `lost` other parts that are unknown now.
-    A `status` that was shown says which tracked files differ from HEAD (`dirty`) and which untracked there are.
+    `index` is `HEAD` where nothing is staged; `staged` are paths whose content now is in the index too (one ending in
+    `/`: all that is changed below). `origin` are commits of remote branches, `upstream` is the one that the branch
+    follows (empty: none). `lost` are other parts that are unknown now, `found` such that are known again. A `status`
+    that was shown says which tracked files differ from HEAD (`dirty`, each after its two letters and a blank) and which
+    untracked there are.
     """
 
     head: str = KEPT
@@ -391,6 +393,7 @@ class GitMove:
     origin: tuple[tuple[str, str], ...] = ()
     lost: tuple[str, ...] = ()
     found: tuple[str, ...] = ()
+    upstream: str = KEPT
     dirty: tuple[str, ...] | None = None
     untracked: tuple[str, ...] = ()
     type: Literal["git"] = "git"

@@ -249,17 +249,17 @@ class Files:
         elif self.kind(key) == "file":
             self.put(key, Mark(self.serial, "file", None, self.mode(key), blur.reason))
 
-    def see(self, key: str, seen: Seen) -> None:
-        """Take shown text in: it confirms what was (last) known, or wins over it."""
+    def see(self, key: str, seen: Seen) -> bool:
+        """Take shown text in: it confirms what was (last) known, or wins over it; `False` if it contradicts that."""
         if not seen.text and not seen.whole:
             self._show_name(key)
-            return
+            return True
         known, before = self.read(key), self.last_known(key)
         confirmed = before is not None and agrees(seen, before)
         if key not in self.marks:
             self._count(key, confirmed=confirmed)
         if isinstance(known, bytes) and confirmed:
-            return
+            return True
         if confirmed and before is not None and (seen.whole or seen.text.count("\n") >= CONFIRMING_LINES):
             self.put(key, Mark(self.serial, "content", before, self.mode(key)))
         elif seen.whole and REDACTED not in seen.text:
@@ -268,6 +268,7 @@ class Files:
         else:
             reason = known.reason if isinstance(known, Unseen) else "a read showed lines that it lacks"
             self.put(key, Mark(self.serial, "file", None, self.mode(key), reason, before=before if confirmed else None))
+        return confirmed or not isinstance(known, bytes)
 
     def _show_name(self, key: str) -> None:
         """A file is there. In a directory that nothing told of there may be any others."""

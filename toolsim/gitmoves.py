@@ -41,11 +41,12 @@ def apply(files: Files, state: GitState, move: GitMove) -> GitState:
     branch, tips = _branch(state, move, None if "HEAD" in state.lost else before, lost)
     if move.dirty is not None and "HEAD" not in lost:
         staged = _settle(files, move.dirty, move.untracked, staged, lost)
+    upstream = dict(state.upstream)
+    if move.upstream != KEPT and branch:
+        upstream[branch] = move.upstream
     lost |= cast("set[Part]", set(move.lost))
     lost -= cast("set[Part]", set(move.found))
-    if "HEAD" in lost:
-        lost.add("index")
-    return GitState(branch, staged, {**state.origin, **dict(move.origin)}, tips, frozenset(lost))
+    return GitState(branch, staged, {**state.origin, **dict(move.origin)}, tips, upstream, frozenset(lost))
 
 
 def _open(snapshot: Snapshot, head: str) -> Snapshot | None:
@@ -155,11 +156,12 @@ def _restore(files: Files, rel: str) -> None:
             files.put(key, Mark(files.serial, "content", content, entry.mode))
 
 
-def _unveil(files: Files) -> None:
+def _unveil(files: Files, *, also_unknown: bool = False) -> None:
     """No tracked file's content is uncertain any more because of what happened to a whole tree."""
+    gone = ("veiled", "unknown") if also_unknown else ("veiled",)
     for tree, marks in list(files.trees.items()):
         if paths.relative(tree, files.root) is not None:
-            kept = tuple(mark for mark in marks if mark.state != "veiled")
+            kept = tuple(mark for mark in marks if mark.state not in gone)
             if kept:
                 files.trees[tree] = kept
             else:
@@ -171,27 +173,11 @@ def _settle(
     lost: set[Part],
 ) -> Mapping[str, bytes | None]:  # fmt: skip
     """All tracked files but the dirty ones are as committed; of the others, which are not ignored, these are there."""
-    assert files.snapshot is not None
     codes = {entry[3:]: entry[:2] for entry in dirty}
     uncertain = {key for key in codes if not _certain(files, key)}
-    listed = {key.rstrip("/") for key in untracked}
-    doubtful = {key for key in listed if files.covered(key) or key not in files.marks}
-    for tree, marks in list(files.trees.items()):
-        if paths.relative(tree, files.root) is not None:
-            kept = tuple(mark for mark in marks if mark.state not in ("veiled", "unknown"))
-            if kept:
-                files.trees[tree] = kept
-            else:
-                del files.trees[tree]
-    for key in list(files.marks):
-        rel = paths.relative(key, files.root)
-        if not rel or key in codes or files.marks[key].state == "dir":
-            continue
-        if rel in files.snapshot.manifest:
-            if files.read(key) != files.tracked(key):
-                del files.marks[key]
-        elif not _listed(key, listed) and not _ignored(files, key) and files.kind(key) in ("file", "unknown"):
-            files.remove(key)
+    doubtful = {key for key in untracked if files.covered(key) or key not in files.marks}
+    _unveil(files, also_unknown=True)
+    _settle_clean(files, codes, {key.rstrip("/") for key in untracked})
     for key, code in codes.items():
         if "D" in (code[1], code[0] if code[1] == " " else ""):
             files.remove(key)
@@ -203,6 +189,20 @@ def _settle(
         elif key in doubtful:
             files.put(key, Mark(files.serial, "file", None, 0o100644, "untracked, a status showed"))
     return _staged(files, codes, staged, lost)
+
+
+def _settle_clean(files: Files, codes: Mapping[str, str], listed: set[str]) -> None:
+    """What the session left in tracked files that do not differ, or in untracked ones that are not there, is gone."""
+    assert files.snapshot is not None
+    for key in list(files.marks):
+        rel = paths.relative(key, files.root)
+        if not rel or key in codes or files.marks[key].state == "dir":
+            continue
+        if rel in files.snapshot.manifest:
+            if files.read(key) != files.tracked(key):
+                del files.marks[key]
+        elif not _listed(key, listed) and not _ignored(files, key) and files.kind(key) in ("file", "unknown"):
+            files.remove(key)
 
 
 def _listed(key: str, listed: set[str]) -> bool:

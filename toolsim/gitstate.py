@@ -23,7 +23,16 @@ PARTS: frozenset[Part] = frozenset(
 )
 _REVISION = re.compile(r"HEAD|@(?:$|[~^{])|[~^]\d*$|\.\.|^[0-9a-f]{7,40}$|^(?:origin|refs|upstream)/|^FETCH_HEAD")
 _HEX = re.compile(r"^\^?[0-9a-f]{7,64}(?:[~^]\d*)*(?::.*)?$")
-_NOTHING = frozenset({"check-ignore", "check-attr", "hash-object", "var", "version", "help", "stripspace", "init"})
+_NOTHING = ("", "check-ignore", "check-attr", "hash-object", "var", "version", "help", "stripspace", "init")
+_FIXED: Mapping[str, frozenset[Part]] = {
+    **dict.fromkeys(_NOTHING, frozenset[Part]()),
+    **dict.fromkeys(("config", "remote"), frozenset[Part]({"settings"})),
+    **dict.fromkeys(("for-each-ref", "show-ref", "tag"), frozenset[Part]({"other refs", "remote branches"})),
+    **dict.fromkeys(("add", "rm", "mv", "apply", "update-index"), frozenset[Part]({"index"})),
+    "commit": frozenset({"HEAD", "branch", "index"}),
+    "reflog": frozenset({"log of HEAD"}),
+    "symbolic-ref": frozenset({"branch"}),
+}
 _BY_REVISION = frozenset({
     "log", "show", "rev-list", "shortlog", "whatchanged", "blame", "annotate", "describe", "merge-base", "cherry",
     "range-diff", "name-rev", "ls-tree", "cat-file", "diff-tree", "archive", "format-patch", "show-branch",
@@ -36,8 +45,9 @@ _PLACES = ("--show-toplevel", "--git-dir", "--is-inside-work-tree", "--show-pref
 
 @dataclass(frozen=True, slots=True)
 class GitState:
-    """`staged` are the paths whose index entry differs from HEAD, with content (`None`: removed); `origin` and `tips`
-    are commits of remote and local branches as recorded commands showed them; `lost` are the unknown parts.
+    """`staged` are the paths whose index entry differs from HEAD, with content (`None`: removed). `origin` and `tips`
+    are commits of remote and local branches and `upstream` what local ones follow, as recorded commands showed them;
+    `lost` are the unknown parts.
 
     `branch` is `None` where the session's own record stands, `""` with a detached HEAD.
     """
@@ -46,6 +56,7 @@ class GitState:
     staged: Mapping[str, bytes | None] = field(default_factory=dict)
     origin: Mapping[str, str] = field(default_factory=dict)
     tips: Mapping[str, str] = field(default_factory=dict)
+    upstream: Mapping[str, str] = field(default_factory=dict)
     lost: frozenset[Part] = frozenset()
 
     @property
@@ -56,11 +67,12 @@ class GitState:
 
 def missing(line: CommandLine, state: GitState) -> Part | None:
     """The first part that a git command of the line needs and that is unknown."""
-    if not state.lost:
-        return None
     for invocation in line.invocations:
         if invocation.name.rpartition("/")[2] == "git":
-            for part in sorted(needs(invocation.arguments)):
+            if any(re.search(r"\borigin/HEAD\b", word) for word in invocation.arguments):
+                return "remote branches"
+            needed = needs(invocation.arguments)
+            for part in sorted(needed | ({"HEAD"} if "index" in needed else set())):
                 if part in state.lost:
                     return part
     return None
@@ -71,10 +83,8 @@ def needs(arguments: tuple[str, ...]) -> frozenset[Part]:
     sub = git_subcommand(arguments)
     rest = arguments[arguments.index(sub) + 1 :] if sub else ()
     options = [w for w in rest if w.startswith("-")]
-    if sub in _NOTHING or not sub:
-        return frozenset()
-    if sub in ("config", "remote"):
-        return frozenset({"settings"})
+    if sub in _FIXED:
+        return _FIXED[sub]
     if sub == "status":
         short = any(re.match(r"-\w*s|--short|--porcelain", o) for o in options)
         tracking = not short or any(re.match(r"-\w*b|--branch", o) for o in options)
@@ -85,18 +95,10 @@ def needs(arguments: tuple[str, ...]) -> frozenset[Part]:
         return frozenset(_revisions(sub, rest))
     if sub == "rev-parse":
         return frozenset(_rev_parse(rest))
-    if sub == "symbolic-ref" or (sub == "branch" and "--show-current" in options):
+    if sub == "branch" and "--show-current" in options:
         return frozenset({"branch"})
     if sub in ("ls-files", "grep"):
         return frozenset({"index", *_revisions(sub, [w for w in rest if _REVISION.search(w)], default=False)})
-    if sub == "reflog":
-        return frozenset({"log of HEAD"})
-    if sub in ("for-each-ref", "show-ref", "tag", "ls-remote"):
-        return frozenset({"other refs", "remote branches"})
-    if sub in ("add", "rm", "mv", "apply", "update-index"):
-        return frozenset({"index"})
-    if sub == "commit":
-        return frozenset({"HEAD", "branch", "index"})
     return PARTS - {"settings", "log of HEAD"}
 
 
@@ -114,7 +116,14 @@ def _revisions(sub: str, rest: tuple[str, ...] | list[str], *, default: bool = T
     before = list(rest[: list(rest).index("--")] if "--" in rest else rest)
     words = [w for w in before if not w.startswith("-")]
     for option in before:
-        if option in ("--all", "--branches", "--tags", "--glob", "--simplify-by-decoration", "--contains") or option.startswith(("--decorate", "--remotes", "--source")):
+        if option in (
+            "--all",
+            "--branches",
+            "--tags",
+            "--glob",
+            "--simplify-by-decoration",
+            "--contains",
+        ) or option.startswith(("--decorate", "--remotes", "--source")):
             yield from ("other refs", "remote branches")
         elif option in ("-g", "--walk-reflogs"):
             yield "log of HEAD"

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from toolsim import paths, recorded_git, shellparse
+from toolsim import paths, recorded_git, shellparse, shown_by_git
 from toolsim.actions import Blur, Fact, MakeDirectory, MovePath, Mutation, PutFile, RemovePath
 from toolsim.recorded_tables import FORMAT_SCRIPT, FORMATTERS, GENERATE_SCRIPT, MANIFESTS, WRITING_CODE
 
@@ -46,7 +46,7 @@ class RecordedRun:
 def effects(run: RecordedRun, world: World) -> tuple[Mutation, ...]:
     """The mutations that follow from a run that happened."""
     if shellparse.is_read_only(run.command):
-        return tuple(recorded_git.shown(run, world.key(run.cwd), world))
+        return tuple(shown_by_git.shown(run, world.key(run.cwd), world))
     line = shellparse.parse(run.command)
     cwd, trial = world.key(run.cwd), world.fork()
     found: list[Mutation] = []

@@ -73,7 +73,7 @@ class World:
     facts: tuple[Fact, ...] = ()
     processes: dict[str, Process] = field(default_factory=dict)
     read_paths: dict[str, int] = field(default_factory=dict)
-    git: GitState = GitState()
+    git: GitState = field(default_factory=GitState)
 
     @classmethod
     def start(
@@ -204,7 +204,9 @@ class World:
             case Blur(path):
                 self.files.blur(mutation, self.key(path))
             case Seen(path):
-                self.files.see(self.key(path), mutation)
+                if not self.files.see(self.key(path), mutation) and self.relative(path):
+                    # Others work in the tree too: they may have committed what they changed.
+                    self.git = replace(self.git, lost=self.git.lost | {"HEAD", "index"})
             case MarkRead(path):
                 self.read_paths[self.key(path)] = self.files.serial
             case _:

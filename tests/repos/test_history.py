@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from repos.errors import RepositoryError, UnknownRevision
-from repos.history import clone_as_of
+from repos.history import Remote, clone_as_of
 from repos.snapshot import checkout, open_snapshot
 
 T = 1_700_000_000
@@ -87,7 +87,7 @@ def test_it_holds_exactly_the_objects_that_its_refs_reach(story, mirror, tmp_pat
 def test_status_is_clean_once_the_work_tree_holds_the_base(story, mirror, tmp_path):
     tree = checkout(open_snapshot(mirror, story.b), tmp_path / "cache")
     into = tmp_path / "c"
-    clone = clone_as_of(mirror, story.b, branch="main", as_of=T + 3600, into=into, remote_url="https://h/o/r.git")
+    clone = clone_as_of(mirror, story.b, branch="main", as_of=T + 3600, into=into, remote=Remote("https://h/o/r.git"))
     for file in tree.iterdir():
         (into / file.name).write_bytes(file.read_bytes())
     assert ask(clone, "status", "--short", "--branch") == "## main...origin/main"

@@ -10,7 +10,7 @@ import pytest
 
 from repos.candidates import Hints, candidates
 from repos.catalog import inspect_repository
-from repos.history import clone_as_of
+from repos.history import Remote, clone_as_of
 from repos.snapshot import checkout, open_snapshot
 
 HOOKS = (
@@ -71,7 +71,9 @@ def test_reading_cloning_and_searching_run_nothing_and_change_nothing(hostile, t
         for path in set(snapshot.manifest) - {"a.txt"}:
             snapshot.read(path)
         checkout(snapshot, tmp_path / "cache")
-        clone_as_of(made.git_dir, commit, branch="x", as_of=None, into=tmp_path / commit, remote_url=f"ext::{canary}")
+        clone_as_of(
+            made.git_dir, commit, branch="x", as_of=None, into=tmp_path / commit, remote=Remote(f"ext::{canary}")
+        )
     candidates(
         known, recorded=head[:9], branch="main", before=1_800_000_000,
         hints=Hints(("--exec=x", "s"), ("--output=x",), (head[:8],), ("-x", first[:8])),

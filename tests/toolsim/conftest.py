@@ -25,7 +25,9 @@ def git_id(kind: bytes, body: bytes) -> str:
 
 
 class MemorySnapshot:
-    """The attributes of `repos.snapshot.Snapshot` over a mapping of path to bytes."""
+    """The attributes of `repos.snapshot.Snapshot` over a mapping of path to bytes; it knows no other commit."""
+
+    commit = "0" * 40
 
     def __init__(self, files: Mapping[str, bytes | str]) -> None:
         self.files = {p: c.encode() if isinstance(c, str) else c for p, c in files.items()}
@@ -33,6 +35,9 @@ class MemorySnapshot:
 
     def read(self, path: str) -> bytes:
         return self.files[path]
+
+    def resolve(self, name: str) -> str | None:
+        return None
 
     def kind(self, path: str) -> str | None:
         if path in self.files:

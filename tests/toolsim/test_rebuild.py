@@ -167,7 +167,7 @@ def test_reads_tests_and_builds_leave_the_files_known(ran, command):
         ("go mod tidy", ["go.mod"], ["package.json", "a.py"]),
         ("npm install left-pad", ["package.json"], ["go.mod", "a.py"]),
         ("git pull", ["a.py", "lib/b.go", "x.go"], []),
-        ("git checkout -- a.py", ["a.py"], ["lib/b.go"]),
+        ("git checkout HEAD~2 -- a.py", ["a.py"], ["lib/b.go"]),
         ("python3 -c \"open('a.py','w').write('x')\"", ["a.py"], ["lib/b.go"]),
         ("make generate", ["a.py", "lib/b.go"], []),
         ("for f in *; do mv $f $f.bak; done", ["a.py", "lib/b.go"], []),
@@ -178,6 +178,11 @@ def test_what_a_command_may_have_touched_is_unknown_and_no_more(ran, command, un
     world = ran(command, edit={"x.go": b"package x\n\n  func f() {}\n", "lib/x.ts": b"let x\n"})
     assert [p for p in unknown if isinstance(world.read(p), bytes)] == []
     assert [p for p in known if not isinstance(world.read(p), bytes)] == []
+
+
+def test_a_file_that_git_takes_back_is_as_committed(ran):
+    world = ran("git checkout -- a.py", edit={"a.py": b"changed\n"})
+    assert world.read("a.py") == FILES["a.py"].encode()
 
 
 @pytest.mark.parametrize("command", ["go fmt ./...", "gofmt -s -w .", "mise run fmt"])

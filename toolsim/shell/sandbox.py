@@ -29,10 +29,12 @@ from toolsim.shell.base import ProgramRunner, ShellCommand, ShellRun
 from toolsim.shell.run import CommandRun, Limits, Setting
 from toolsim.shell.screening import refusal
 from toolsim.shell.territory import Nothing
-from toolsim.shellparse import parse
+from toolsim.shellparse import CommandLine, git_subcommand, parse
 
 MAX_COMMAND = 120_000
 _WINDOWS_PATH = re.compile(r"(?<![\w/])[A-Za-z]:[\\/]|\\\w")
+HOOKS = (".husky", "lefthook.yml", ".lefthook.yml", "lefthook.yaml", ".pre-commit-config.yaml", ".githooks")
+"""What a repository that has hooks installed for its users holds at its root."""
 _SHORT_ID = re.compile(r"\b(?=[0-9]*[a-f])[0-9a-f]{7,12}\b")
 
 if TYPE_CHECKING:
@@ -108,8 +110,8 @@ class SandboxShell:
         if reason is not None:
             return reason
         uses_git = any(posixpath.basename(i.name) == "git" for i in parsed.invocations)
-        if lacking := gitstate.missing(parsed, world.git):
-            return Unknown(f"git was used in the recorded session, what it left of this is not known: {lacking}")
+        if (reason := _git_refusal(parsed, command.command, world)) is not None:
+            return reason
         if world.kind(command.cwd) == "absent":
             return Unknown(f"the directory {command.cwd} is not there")
         if len(command.command.encode()) > MAX_COMMAND:
@@ -147,6 +149,17 @@ class SandboxShell:
         if self._mounter is None:
             self._mounter = launch.Mounter.open()
         return self._mounter
+
+
+def _git_refusal(parsed: CommandLine, text: str, world: World) -> Unknown | None:
+    """Why git commands of the line cannot be answered: an unknown part of `.git`, hooks of the project."""
+    if lacking := gitstate.missing(parsed, world.git):
+        return Unknown(f"git was used in the recorded session, what it left of this is not known: {lacking}")
+    if any(i.name == "git" and git_subcommand(i.arguments) == "commit" for i in parsed.invocations):
+        hooks = next((name for name in HOOKS if world.kind(f"{world.root}/{name}") in ("file", "dir")), None)
+        if hooks is not None and not re.search(r"\s(?:-\w*n\w*|--no-verify)\b", text):
+            return Unknown(f"{hooks}: hooks that run at a commit")
+    return None
 
 
 def home_directory(world: World) -> str | None:

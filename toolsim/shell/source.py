@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from repos.history import clone_as_of
+from repos.history import Remote, clone_as_of
 from repos.snapshot import Snapshot, checkout
 from toolsim import merkle, paths
 from toolsim.shell import gitdir
@@ -47,13 +47,13 @@ class RepositorySource:
             return None
         branch = self.branch if world.git.branch is None else world.git.branch or None
         parts: list[object] = [snapshot.git_dir, snapshot.commit, branch, world.as_of, self.remote_url, tree]
-        parts += [f"{name} {tip}" for name, tip in sorted(world.git.origin.items())]
+        parts += [f"{name} {tip}" for name, tip in sorted((*world.git.origin.items(), *world.git.upstream.items()))]
 
         def clone(made: Path) -> None:
             made.mkdir()
             clone_as_of(
                 snapshot.git_dir, snapshot.commit, branch=branch, as_of=world.as_of, into=made,
-                remote_url=self.remote_url, origin=world.git.origin,
+                remote=Remote(self.remote_url, world.git.origin, world.git.upstream),
             )  # fmt: skip
             gitdir.write_index(made / ".git", tree)
 

@@ -1,0 +1,210 @@
+"""A world follows recorded git commands: what it then answers is what the real repository says, or nothing.
+
+Each story runs for real in a work tree, with its outputs recorded; after each line a few questions are asked of the
+real repository. Then a world is folded from the record alone and asked the same.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from dataclasses import dataclass, field
+
+import pytest
+
+from repos.snapshot import open_snapshot
+from toolsim.recorded_shell import RecordedRun, effects
+from toolsim.scaffolds.base import ScaffoldProfile
+from toolsim.shell.base import ShellCommand, ShellRun
+from toolsim.shell.sandbox import SandboxShell
+from toolsim.shell.source import RepositorySource
+from toolsim.trajectory import Repository, Session
+from toolsim.world import World
+
+QUESTIONS = (
+    "git status --short", "git status --short --branch", "git diff", "git diff --cached --stat", "git log --oneline -3",
+    "git rev-parse HEAD", "git branch --show-current", "git show --stat HEAD", "cat a.py b.py", "git ls-files",
+)  # fmt: skip
+START = 1_700_000_000
+WRITE = "cat > {} <<'EOF'\n{}\nEOF"
+
+
+@dataclass
+class Story:
+    """A work tree with a remote, both real, and a mirror that gets every commit afterwards."""
+
+    place: str
+    lines: list[tuple[str, str, int, list[str]]] = field(default_factory=list)
+    clock: int = START
+    began: float = 0.0
+
+    def shell(self, line, cwd=None):
+        self.clock += 10
+        env = {
+            "PATH": os.environ["PATH"], "HOME": "/nonexistent", "GIT_CONFIG_GLOBAL": "/dev/null",
+            "GIT_CONFIG_NOSYSTEM": "1", "GIT_AUTHOR_NAME": "Ada", "GIT_AUTHOR_EMAIL": "a@e.org", "LC_ALL": "C",
+            "GIT_COMMITTER_NAME": "Ada", "GIT_COMMITTER_EMAIL": "a@e.org", "GIT_AUTHOR_DATE": f"@{self.clock} +0000",
+            "GIT_COMMITTER_DATE": f"@{self.clock} +0000", "GIT_PAGER": "cat", "GIT_EDITOR": "true", "TZ": "UTC",
+        }  # fmt: skip
+        return subprocess.run(
+            ["bash", "-c", line], cwd=cwd or self.place, env=env, text=True, check=False,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        )  # fmt: skip
+
+    def tell(self, *lines, keep=True):
+        """Run the lines; `keep` leaves the commits where the mirror finds them."""
+        for line in lines:
+            done = self.shell(line)
+            asked = [self.shell(question).stdout for question in QUESTIONS]
+            self.lines.append((line, done.stdout, done.returncode, asked))
+            if keep:
+                self.shell(f"git push -q --force ../mirror HEAD:refs/heads/kept-{len(self.lines)}")
+
+
+@pytest.fixture
+def story(tmp_path):
+    made = Story(str(tmp_path / "work"))
+    (tmp_path / "work").mkdir()
+    made.shell("git init -q -b main")
+    made.shell(
+        "printf 'one\\n' > a.py; printf 'two\\n' > b.py; printf '*.log\\n' > .gitignore; mkdir src; echo x > src/c.py"
+    )
+    made.shell("git add -A; git commit -qm First")
+    made.shell(
+        "git clone -q --bare . ../origin; git remote add origin ../origin; git fetch -q; git branch -q -u origin/main"
+    )
+    made.shell("git clone -q --mirror . ../mirror; git -C ../mirror config gc.auto 0")
+    made.shell("git clone -q ../origin ../other")
+    made.began = float(made.clock)
+    return made
+
+
+@pytest.fixture
+def retold(toolbox_cache, tmp_path):
+    """Folds a story's record into a world and asks the same after each line: the numbers of answers and of silence."""
+
+    async def tell(story):
+        base = story.shell("git rev-list --max-parents=0 HEAD | tail -1").stdout.strip()
+        snapshot = open_snapshot(tmp_path / "mirror", base)
+        session = Session(
+            "s", "claude-code", "f", "l", cwd=story.place, repository=Repository(branch="main"), started_at=story.began
+        )
+        profile = ScaffoldProfile("claude-code", cwd=story.place)
+        world = World.start(session, profile, snapshot, story.place, as_of=story.began)
+        shell = SandboxShell(toolbox_cache, RepositorySource(tmp_path / "rollouts", "main", "../origin"))
+
+        try:
+            return await compare(story, world, shell)
+        finally:
+            await shell.close()
+
+    async def compare(story, world, shell):
+        async def nobody(run, view):
+            raise AssertionError(run)
+
+        answers, silent = 0, 0
+        for number, (line, output, code, asked) in enumerate(story.lines):
+            run = RecordedRun(line, story.place, output, code != 0, f"t{number}")
+            for mutation in effects(run, world):
+                world.apply(mutation)
+            for question, expected in zip(QUESTIONS, asked, strict=True):
+                found = await shell.run(ShellCommand(question, story.place), world.fork(), nobody)
+                if isinstance(found, ShellRun):
+                    assert found.output.output == expected, (line, question)
+                    answers += 1
+                else:
+                    silent += 1
+        return answers, silent
+
+    return tell
+
+
+async def test_staged_edited_and_committed(story, retold):
+    story.tell(
+        WRITE.format("a.py", "changed"), "git add a.py", WRITE.format("a.py", "changed again"), "git commit -m Second",
+        "git commit -am Third", WRITE.format("new.py", "new"), "git add -A", "git mv new.py newer.py", "git rm -q b.py",
+        "git commit -m Fourth",
+    )  # fmt: skip
+    assert await retold(story) == (len(QUESTIONS) * 10 - 7, 7)
+
+
+async def test_another_branch_and_back(story, retold):
+    story.tell(
+        "git checkout -b feature", WRITE.format("a.py", "changed"), "git commit -am Second", "git checkout main",
+        WRITE.format("b.py", "changed"), "git switch feature",
+    )  # fmt: skip
+    answers, silent = await retold(story)
+    assert silent <= 5, (answers, silent)
+
+
+async def test_reset_restore_and_stash(story, retold):
+    story.tell(
+        WRITE.format("a.py", "changed"), "git commit -am Second", "git reset HEAD~1", "git add a.py", "git reset",
+        "git checkout -- a.py", WRITE.format("b.py", "changed"), "git add b.py", "git restore --staged b.py",
+        "git reset --hard HEAD", WRITE.format("a.py", "again"), "git stash", "git stash pop",
+    )  # fmt: skip
+    answers, silent = await retold(story)
+    assert answers >= 80, (answers, silent)
+
+
+async def test_pulled_and_pushed(story, retold):
+    story.shell(
+        "printf 'theirs\\n' > a.py; git rm -q src/c.py; git commit -qam Theirs; git push -q",
+        cwd=f"{story.place}/../other",
+    )
+    story.tell(
+        "git fetch origin", "git pull --ff-only", WRITE.format("b.py", "ours"), "git commit -am Ours", "git push",
+        "git checkout -b topic origin/main", WRITE.format("b.py", "topic"), "git commit -am Topic",
+        "git push -u origin topic",
+    )  # fmt: skip
+    answers, silent = await retold(story)
+    assert answers >= 75, (answers, silent)
+
+
+async def test_a_commit_that_nothing_shows_is_unknown_until_the_log_shows_it(story, retold):
+    story.tell(WRITE.format("a.py", "changed"), "git commit -qam Second", "git log --oneline -1")
+    answers, silent = await retold(story)
+    assert silent == 9
+    assert answers == 2 * len(QUESTIONS) + 1
+
+
+async def test_a_commit_that_the_repository_at_hand_lacks_is_unknown(story, retold):
+    story.tell(WRITE.format("a.py", "changed"), "git commit -am Second", WRITE.format("b.py", "more"), keep=False)
+    story.shell("git reset -q --hard HEAD~1")
+    answers, silent = await retold(story)
+    assert silent == 16
+    assert answers == len(QUESTIONS) + 4
+
+
+async def test_what_a_program_may_have_written_is_known_again_from_a_status(story, retold):
+    story.tell(
+        "python3 -c \"open('b.py', 'w').write('x\\\\n')\" && python3 -c \"print(open('src/c.py').read())\"",
+        "git status --short",
+    )
+    answers, _ = await retold(story)
+    assert answers >= 9
+
+
+async def test_merges_and_picks_never_give_a_wrong_answer(story, retold):
+    story.tell(
+        "git checkout -b side", WRITE.format("b.py", "side"), "git commit -am Side", "git checkout main",
+        WRITE.format("a.py", "main"), "git commit -am Main", "git merge side -m Merged", "git log -1 --oneline",
+        "git status -sb", "git revert --no-edit HEAD~1", "git branch -D side", "git tag v1", "git rebase HEAD~1",
+    )  # fmt: skip
+    answers, silent = await retold(story)
+    assert answers > silent
+
+
+async def test_a_change_by_others_makes_head_and_index_unknown(snapshot_of):
+    from toolsim.actions import Seen
+
+    world = World.start(
+        Session("s", "claude-code", "f", "l", cwd="/r"),
+        ScaffoldProfile("claude-code"),
+        snapshot_of({"a.py": "one\n"}),
+        "/r",
+    )
+    world.apply(Seen("/r/a.py", "one\n", whole=True))
+    assert not world.git.lost
+    world.apply(Seen("/r/a.py", "two\n", whole=True))
+    assert world.git.lost == {"HEAD", "index"}

@@ -1,0 +1,94 @@
+"""What the output of a read-only git command shows: where HEAD is, which branch, which files differ from HEAD."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from toolsim import paths, shellparse
+from toolsim.actions import LOST, GitMove, Mutation
+from toolsim.recorded_head import GitCommand, git_command, is_this_tree
+
+if TYPE_CHECKING:
+    from toolsim.recorded_shell import RecordedRun
+    from toolsim.world import World
+
+_STATUS_LINE = re.compile(r"^(?P<code>[ MADRCTU?!]{2}) (?P<path>.+)$")
+
+
+def shown(run: RecordedRun, cwd: str, world: World) -> Iterator[Mutation]:
+    """What the output of a read-only line shows: where HEAD is, which branch, which files differ."""
+    line = shellparse.parse(run.command)
+    if run.failed or not line.ok or len(line.invocations) != 1 or line.redirections or line.keywords:
+        return
+    invocation = line.invocations[0]
+    if invocation.name != "git" or world.snapshot is None:
+        return
+    command = git_command(invocation, cwd, run, world)
+    if not is_this_tree(command.cwd, world):
+        return
+    if command.sub == "status":
+        yield from _shown_status(command, world)
+    elif command.sub == "log" and not command.words:
+        first = re.match(r"(?:commit )?([0-9a-f]{7,40})\b", run.output)
+        usual = all(re.fullmatch(r"-\d+|-n\d*|--oneline|--stat|--no-pager|--decorate\S*", o) for o in command.rest)
+        yield from _head_at(first.group(1) if first and usual else None, world)
+    elif command.sub == "rev-parse" and command.rest in (("HEAD",), ("--verify", "HEAD"), ("--short", "HEAD")):
+        yield from _head_at(run.output.strip(), world)
+    elif command.sub == "branch" and command.rest == ("--show-current",):
+        yield from _on_branch(run.output.strip(), world)
+    elif command.sub == "rev-parse" and command.rest == ("--abbrev-ref", "HEAD"):
+        yield from _on_branch(run.output.strip().removesuffix("HEAD"), world)
+
+
+def _head_at(name: str | None, world: World) -> Iterator[Mutation]:
+    if name is None or world.snapshot is None:
+        return
+    known = "HEAD" not in world.git.lost
+    if known and world.snapshot.commit.startswith(name):
+        return
+    head = world.snapshot.resolve(name)
+    if head is not None:
+        yield GitMove(head)
+    elif known:
+        yield GitMove(LOST)
+
+
+def _on_branch(name: str, world: World) -> Iterator[Mutation]:
+    if "branch" in world.git.lost or world.git.branch != name:
+        yield GitMove(branch=name)
+
+
+def _shown_status(command: GitCommand, world: World) -> Iterator[Mutation]:
+    if command.words or any(
+        re.match(r"-u|--untracked|--ignored|-z|--column|--ignore|--porcelain=v2|-v", o) for o in command.rest
+    ):
+        return
+    lines = command.run.output.splitlines()
+    base = command.cwd
+    if any(o.startswith("--porcelain") for o in command.rest):
+        base = world.root
+    elif not any(re.match(r"-\w*s|--short", o) for o in command.rest):
+        yield from _shown_long_status(lines, world)
+        return
+    if lines and (header := re.fullmatch(r"## (\S+?)(?:\.\.\.(\S+).*)?", lines[0])):
+        yield from _on_branch(header.group(1), world)
+        yield GitMove(upstream=header.group(2) or "")
+        lines = lines[1:]
+    elif lines and lines[0].startswith("## "):
+        lines = lines[1:]
+    matches = [_STATUS_LINE.match(line) for line in lines]
+    if not all(matches) or any(m and (m["path"].startswith('"') or " -> " in m["path"]) for m in matches):
+        return
+    found = [(m["code"], paths.canonical(m["path"].rstrip("/"), base), m["path"].endswith("/")) for m in matches if m]
+    dirty = tuple(f"{code} {path}" for code, path, _ in found if code not in ("??", "!!"))
+    untracked = tuple(path + ("/" if directory else "") for code, path, directory in found if code == "??")
+    yield GitMove(dirty=dirty, untracked=untracked)
+
+
+def _shown_long_status(lines: list[str], world: World) -> Iterator[Mutation]:
+    if lines and (on := re.fullmatch(r"On branch (\S+)", lines[0])):
+        yield from _on_branch(on.group(1), world)
+    if lines and re.match(r"nothing to commit, working (?:tree|directory) clean$", lines[-1]):
+        yield GitMove(dirty=())
