@@ -234,6 +234,8 @@ def _switched(command: GitCommand, world: World) -> Iterator[Mutation]:
     elif now_at:
         found = None if world.snapshot is None else world.snapshot.resolve(now_at[-1]["id"])
         yield from _headed(found or LOST, "", world)
+    elif fresh and not command.run.failed and command.words:
+        yield from _headed(_started_at(command, world), command.words[0], world, output, fresh=True)
     elif not UNCHANGED.search(output) and not (command.run.failed and not command.hidden):
         yield GitMove(LOST, LOST, lost=("log of HEAD",))
         yield Blur(world.root + "/", f"git {command.sub}")
