@@ -11,9 +11,11 @@ from types import MappingProxyType
 from typing import Literal, TypeAlias
 
 from repos import worktree
+from repos.commits import refs_state
 from repos.errors import UnknownRevision
 from repos.git import History, check_commit, run
 from repos.objects import ObjectReader, check
+from repos.refs import last_before, read_refs
 
 _ID = re.compile(r"[0-9a-f]{4,64}(?:[~^]\d*)*")
 
@@ -80,6 +82,10 @@ class Snapshot:
         """The full id of the commit that an id, an abbreviation or `ID~N` names; `None` if none or several."""
         return _resolve(self.git_dir, name) if _ID.fullmatch(name) else None
 
+    def default_tip(self, before: float) -> tuple[str, str] | None:
+        """The remote's default branch with its commit at a moment (Unix seconds), as its first-parent line tells."""
+        return _default_tip(self.git_dir, refs_state(self.git_dir), before)
+
     def object_id(self, path: str) -> str | None:
         """The id of the blob or tree at the path, of a submodule its commit."""
         entry = self.manifest.get(path)
@@ -113,6 +119,15 @@ def checkout(snapshot: Snapshot, cache: Path) -> Path:
 @lru_cache(maxsize=4096)
 def _resolve(git_dir: Path, name: str) -> str | None:
     return History(git_dir).first("rev-parse", "-q", "--verify", "--end-of-options", f"{name}^{{commit}}")
+
+
+@lru_cache(maxsize=4096)
+def _default_tip(git_dir: Path, state: tuple[str, ...], before: float) -> tuple[str, str] | None:
+    refs = read_refs(git_dir) if state else None
+    if refs is None or refs.default is None:
+        return None
+    found = last_before(git_dir, refs.branches[refs.default], before)
+    return None if found is None else (refs.default, found)
 
 
 @lru_cache(maxsize=64)

@@ -131,7 +131,7 @@ class Files:
             touched = self._touched(key)
             tracked = self.snapshot.listdir(rel) if self.snapshot.kind(rel) == "dir" else ()
             names.update(n for n in tracked if not touched or self.kind(paths.join(key, n)) in ("file", "dir"))
-        return Names(tuple(sorted(names)), tree is not None and not self._blurred_below(key))
+        return Names(tuple(sorted(names)), tree is not None and tree.state != "open" and not self._blurred_below(key))
 
     def files_under(self, key: str) -> tuple[str, ...] | Unseen:
         """All known files below a directory (or the file itself), sorted.
@@ -167,7 +167,7 @@ class Files:
         unknown: set[str] = set()
         directories: set[str] = set()
         for tree, marks in self.trees.items():
-            if any(m.state == "unknown" or (m.state == "veiled" and not m.suffixes) for m in marks):
+            if any(m.state in ("unknown", "open") or (m.state == "veiled" and not m.suffixes) for m in marks):
                 unknown.add(tree.rstrip("/") + "/")
             elif any(m.state == "veiled" for m in marks):
                 unknown.update(p for p in self.tracked_below(tree) if self.veil(p) is not None)

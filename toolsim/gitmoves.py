@@ -175,7 +175,7 @@ def _settle(
     """All tracked files but the dirty ones are as committed; of the others, which are not ignored, these are there."""
     codes = {entry[3:]: entry[:2] for entry in dirty}
     uncertain = {key for key in codes if not _certain(files, key)}
-    doubtful = {key for key in untracked if files.covered(key) or key not in files.marks}
+    doubtful = {key for key in untracked if files.covered(key.rstrip("/")) or key.rstrip("/") not in files.marks}
     _unveil(files, also_unknown=True)
     _settle_clean(files, codes, {key.rstrip("/") for key in untracked})
     for key, code in codes.items():
@@ -184,8 +184,9 @@ def _settle(
         elif key in uncertain or files.read(key) == files.tracked(key):
             files.put(key, Mark(files.serial, "file", None, files.mode(key), "changed, a status showed"))
     for key in untracked:
-        if key.endswith("/"):
-            files.trees[key.rstrip("/")] = (Mark(files.serial, "unknown", reason="untracked, a status showed"),)
+        if key in doubtful and key.endswith("/"):
+            files.make_directory(key.rstrip("/"))
+            files.trees[key.rstrip("/")] = (Mark(files.serial, "open", reason="untracked, a status showed"),)
         elif key in doubtful:
             files.put(key, Mark(files.serial, "file", None, 0o100644, "untracked, a status showed"))
     return _staged(files, codes, staged, lost)

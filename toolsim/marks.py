@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 Kind: TypeAlias = Literal["file", "dir", "absent", "unknown"]
-State: TypeAlias = Literal["content", "file", "dir", "absent", "unknown", "veiled"]
+State: TypeAlias = Literal["content", "file", "dir", "absent", "unknown", "veiled", "open"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +46,7 @@ class Overlay:
 @dataclass(frozen=True, slots=True)
 class Mark:
     """What happened to a path (or, as a tree mark, to all below it). `veiled` is a content that may have changed.
+    Below an `open` directory there may be what nobody showed; as elsewhere in a repository, searches do not expect it.
 
     `before` is what a file held before something that may have changed it; `None` after what surely has.
     """

@@ -210,8 +210,12 @@ def _pushed(command: GitCommand, world: World) -> Iterator[Mutation]:
 
 
 def _fetched(command: GitCommand, world: World) -> Iterator[Mutation]:
-    """Remote branches that a fetch moved."""
+    """Remote branches that a fetch moved; where it says nothing of the default branch, that is up to date."""
     origin: dict[str, str] = {}
+    if world.snapshot is not None and world.now is not None and not command.run.failed:
+        tip = world.snapshot.default_tip(world.now)
+        if tip is not None and set(command.words) <= {"origin", tip[0]}:
+            origin[tip[0]] = tip[1]
     for match in _FETCHED.finditer(command.run.output):
         found = None if world.snapshot is None else world.snapshot.resolve(match["id"])
         if found is None:

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from toolsim.recorded_shell import RecordedRun
     from toolsim.world import World
 
+_SECTIONS = {
+    "Changes to be committed:": "staged", "Changes not staged for commit:": "changed", "Untracked files:": "untracked",
+}  # fmt: skip
 _STATUS_LINE = re.compile(r"^(?P<code>[ MADRCTU?!]{2}) (?P<path>.+)$")
 
 
@@ -70,7 +73,7 @@ def _shown_status(command: GitCommand, world: World) -> Iterator[Mutation]:
     if any(o.startswith("--porcelain") for o in command.rest):
         base = world.root
     elif not any(re.match(r"-\w*s|--short", o) for o in command.rest):
-        yield from _shown_long_status(lines, world)
+        yield from _shown_long_status(lines, base, world)
         return
     if lines and (header := re.fullmatch(r"## (\S+?)(?:\.\.\.(\S+).*)?", lines[0])):
         yield from _on_branch(header.group(1), world)
@@ -87,8 +90,26 @@ def _shown_status(command: GitCommand, world: World) -> Iterator[Mutation]:
     yield GitMove(dirty=dirty, untracked=untracked)
 
 
-def _shown_long_status(lines: list[str], world: World) -> Iterator[Mutation]:
-    if lines and (on := re.fullmatch(r"On branch (\S+)", lines[0])):
-        yield from _on_branch(on.group(1), world)
-    if lines and re.match(r"nothing to commit, working (?:tree|directory) clean$", lines[-1]):
-        yield GitMove(dirty=())
+def _shown_long_status(lines: list[str], base: str, world: World) -> Iterator[Mutation]:
+    if not lines or (on := re.fullmatch(r"On branch (\S+)|HEAD detached .*", lines[0])) is None:
+        return
+    yield from _on_branch(on.group(1) or "", world)
+    codes: dict[str, str] = {}
+    untracked: list[str] = []
+    section = ""
+    for line in lines[1:]:
+        if line in _SECTIONS:
+            section = _SECTIONS[line]
+        elif (entry := re.fullmatch(r"\t(?:(new file|modified|deleted|typechange): +)?(\S.*)", line)) and section:
+            path = paths.canonical(entry.group(2), base) + ("/" if entry.group(2).endswith("/") else "")
+            if section == "untracked":
+                untracked.append(path)
+                continue
+            letter = {"new file": "A", "modified": "M", "deleted": "D"}.get(entry.group(1) or "")
+            if letter is None:
+                return
+            before = codes.get(path, "  ")
+            codes[path] = letter + before[1] if section == "staged" else before[0] + letter
+        elif line.startswith("\t") or re.match(r"Unmerged paths|You have unmerged|.*in progress", line):
+            return
+    yield GitMove(dirty=tuple(f"{code} {path}" for path, code in codes.items()), untracked=tuple(untracked))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import os
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from toolsim.errors import ShellError
@@ -30,8 +30,10 @@ def settings(abbreviation: int | None = None) -> dict[str, str]:
     return found
 
 
-def write_index(git_dir: Path, tree: Path) -> None:
+def write_index(git_dir: Path, tree: Path, missing: Iterable[str] = ()) -> None:
     """Give the git directory an index of HEAD whose times are those of the files in `tree`.
+
+    `missing` are paths that the tree lacks because nobody has their content: git is told not to look for them.
 
     Raises:
         ShellError: git failed.
@@ -45,6 +47,9 @@ def write_index(git_dir: Path, tree: Path) -> None:
         done = subprocess.run(["git", *command], env=env, cwd=tree, capture_output=True, text=True, check=False)
         if done.returncode != 0 and command[0] == "read-tree":
             raise ShellError(f"git read-tree failed on the throwaway clone: {done.stderr.strip()}")
+    given = "".join(f"{path}\0" for path in missing).encode("utf-8", "surrogateescape")
+    if given:
+        _git(git_dir, tree, "update-index", "-z", "--skip-worktree", "--stdin", given=given)
 
 
 def stage(git_dir: Path, tree: Path, entries: Mapping[str, tuple[bytes | None, int]]) -> None:

@@ -46,6 +46,9 @@ _WALKERS = frozenset({"git", "find", "diff", "cp", "ls", "tar", "rsync", "du", "
 _FILTERS = frozenset(
     {"tail", "head", "grep", "echo", "cat", "wc", "sort", "uniq", "tee", "true", "exit", "sed", "awk", "printf"}
 )
+_BESIDE_GIT = frozenset(
+    {"git", "cd", "echo", "printf", "true", "head", "tail", "wc", "sort", "uniq", "cut", "grep", "sed"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +148,15 @@ class CommandRun:
                 )
 
         words, cwd = frozenset(s.parsed.words), s.world.key(s.command.cwd)
-        return Territory(s.world, layout.standing, real, written, named, words, layout.missing, cwd)
+        missing = frozenset[str]() if self._git_alone(layout.missing) else layout.missing
+        return Territory(s.world, layout.standing, real, written, named, words, missing, cwd)
+
+    def _git_alone(self, missing: frozenset[str]) -> bool:
+        """Whether only git goes through the files: it takes those that nobody has for unchanged."""
+        cwd = self._set.world.key(self._set.command.cwd)
+        runs = self._set.parsed.invocations
+        filters = all(run.name in _BESIDE_GIT and not {"-r", "-R"} & set(run.arguments) for run in runs)
+        return filters and not any(paths.canonical(word, cwd) in missing for word in self._set.parsed.words)
 
     # --- while it runs ----------------------------------------------------------------------------------------------
 

@@ -13,6 +13,7 @@ from typing import Protocol
 
 from repos.history import Remote, clone_as_of
 from repos.snapshot import Snapshot, checkout
+from repos.worktree import left_out
 from toolsim import merkle, paths
 from toolsim.shell import gitdir
 from toolsim.world import World
@@ -55,7 +56,7 @@ class RepositorySource:
                 snapshot.git_dir, snapshot.commit, branch=branch, as_of=world.as_of, into=made,
                 remote=Remote(self.remote_url, world.git.origin, world.git.upstream),
             )  # fmt: skip
-            gitdir.write_index(made / ".git", tree)
+            gitdir.write_index(made / ".git", tree, left_out(tree))
 
         place = self._once(parts, clone)
         if not world.git.staged:

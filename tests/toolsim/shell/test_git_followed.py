@@ -185,6 +185,16 @@ async def test_what_a_program_may_have_written_is_known_again_from_a_status(stor
     assert answers >= 9
 
 
+@pytest.mark.parametrize("status", ["git status", "git status -sb", "git status --porcelain"])
+async def test_a_status_settles_what_is_staged_changed_and_untracked(story, retold, status):
+    story.tell(
+        "python3 -c \"open('b.py', 'w').write('x')\" && git add b.py && python3 -c \"open('new', 'w').write('y')\"",
+        status,
+    )
+    answers, silent = await retold(story)
+    assert answers >= 8, silent
+
+
 async def test_merges_and_picks_never_give_a_wrong_answer(story, retold):
     story.tell(
         "git checkout -b side", WRITE.format("b.py", "side"), "git commit -am Side", "git checkout main",
