@@ -86,6 +86,10 @@ class Snapshot:
         """The remote's default branch with its commit at a moment (Unix seconds), as its first-parent line tells."""
         return _default_tip(self.git_dir, refs_state(self.git_dir), before)
 
+    def reaches(self, commit: str, other: str) -> bool:
+        """Whether the commit is the other one or was made on top of it."""
+        return commit == other or _reaches(self.git_dir, commit, other)
+
     def object_id(self, path: str) -> str | None:
         """The id of the blob or tree at the path, of a submodule its commit."""
         entry = self.manifest.get(path)
@@ -119,6 +123,11 @@ def checkout(snapshot: Snapshot, cache: Path) -> Path:
 @lru_cache(maxsize=4096)
 def _resolve(git_dir: Path, name: str) -> str | None:
     return History(git_dir).first("rev-parse", "-q", "--verify", "--end-of-options", f"{name}^{{commit}}")
+
+
+@lru_cache(maxsize=4096)
+def _reaches(git_dir: Path, commit: str, other: str) -> bool:
+    return History(git_dir).first("merge-base", "--end-of-options", commit, other) == other
 
 
 @lru_cache(maxsize=4096)

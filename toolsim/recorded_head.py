@@ -215,7 +215,9 @@ def _fetched(command: GitCommand, world: World) -> Iterator[Mutation]:
     if world.snapshot is not None and world.now is not None and not command.run.failed:
         tip = world.snapshot.default_tip(world.now)
         if tip is not None and set(command.words) <= {"origin", tip[0]}:
-            origin[tip[0]] = tip[1]
+            name, commit = tip
+            if world.snapshot.reaches(commit, world.git.origin.get(name, commit)):
+                origin[name] = commit
     for match in _FETCHED.finditer(command.run.output):
         found = None if world.snapshot is None else world.snapshot.resolve(match["id"])
         if found is None:

@@ -39,6 +39,9 @@ class MemorySnapshot:
     def resolve(self, name: str) -> str | None:
         return None
 
+    def default_tip(self, before: float) -> tuple[str, str] | None:
+        return None
+
     def kind(self, path: str) -> str | None:
         if path in self.files:
             return "file"
