@@ -24,15 +24,15 @@ from toolsim.world import World
 ROOT = "/home/dev/project"
 COMMANDS = (
     "true",
-    "cat d1/f1.py",
-    "sed -n '2,4p' d1/f1.py",
+    "cat d1/f101.py",
+    "sed -n '2,4p' d1/f101.py",
     "git status --short",
     "git log --oneline -5",
     "pytest -q | tail -1",
     "find . -name 'f7*.py' | wc -l",
     "grep -rn needle --include='*.py' .",
-    "echo x >> d1/f1.py && git diff --stat",
-    "echo x >> d1/f1.py && tail -1 d1/f1.py",
+    "echo x >> d1/f101.py && git diff --stat",
+    "echo x >> d1/f101.py && tail -1 d1/f101.py",
     "for f in d1/f1*.py; do wc -l < $f; done | sort | uniq -c",
 )
 
@@ -93,7 +93,7 @@ async def timed(shell: Shell, world: World, command: str, rounds: int) -> dict[s
 def main() -> None:
     """Parse and measure."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--engine", choices=("sandbox", "bashkit"), action="append")
+    parser.add_argument("--engine", choices=("both", "sandbox", "bashkit"), action="append")
     parser.add_argument("--files", type=int, default=10_000)
     parser.add_argument("--rounds", type=int, default=15)
     options = parser.parse_args()

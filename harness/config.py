@@ -37,7 +37,7 @@ class RunConfig(BaseModel):
     affordances: tuple[str, ...] = AFFORDANCES
     forcing: Literal["none", "free", "teacher"] = "none"
     lookup: bool = False
-    shell: Literal["auto", "sandbox", "bashkit", "none"] = "auto"
+    shell: Literal["auto", "both", "sandbox", "bashkit", "none"] = "auto"
     approval: Literal["recorded", "always", "never", "model"] = "recorded"
     evidence_tokens: int | None = Field(default=None, ge=0)
     history_tokens: int | None = Field(default=None, ge=0)

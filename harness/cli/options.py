@@ -34,8 +34,8 @@ calls_option = click.option(
     help="The database of recorded pairs.  [default: calls.db beside the store]",
 )  # fmt: skip
 shell_option = click.option(
-    "--shell", type=click.Choice(["auto", "sandbox", "bashkit", "none"]), default=None,
-    help="What runs shell commands.  [default: auto: the sandbox where it can run, else bashkit, else nothing]",
+    "--shell", type=click.Choice(["auto", "both", "sandbox", "bashkit", "none"]), default=None,
+    help="What runs shell commands.  [default: auto: both where they can run, else the one that can, else nothing]",
 )  # fmt: skip
 json_option = click.option("--json", "as_json", is_flag=True, help="Machine-readable output on stdout.")
 budget_options = _stack(

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, TypeAlias, get_args
+from typing import Literal, TypeAlias
 
 from toolsim.errors import ShellError
 from toolsim.shell import bashkit, sandbox
 from toolsim.shell.base import Shell
+from toolsim.shell.both import BothShell
 from toolsim.shell.source import RepositorySource
 
-Engine: TypeAlias = Literal["sandbox", "bashkit", "none"]
-Wanted: TypeAlias = Literal["auto", "sandbox", "bashkit", "none"]
+Engine: TypeAlias = Literal["both", "sandbox", "bashkit", "none"]
+Wanted: TypeAlias = Literal["auto", "both", "sandbox", "bashkit", "none"]
+
+_AVAILABLE = {"sandbox": sandbox.available, "bashkit": bashkit.available}
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,30 +31,28 @@ class Choice:
 
 
 def choose(wanted: Wanted) -> Choice:
-    """The engine wanted; with `auto` the sandbox where this machine can run it, else bashkit, else none.
+    """The engine wanted; with `auto` both where this machine can run them, else the one that it can, else none.
 
     Raises:
         ShellError: a named engine cannot run here.
     """
     if wanted == "none":
-        return Choice("none", dict.fromkeys(get_args(Engine)[:2], "--shell none"))
-    missing = {"sandbox": sandbox.available, "bashkit": bashkit.available}
+        return Choice("none", dict.fromkeys(_AVAILABLE, "--shell none"))
+    named = tuple(_AVAILABLE) if wanted in ("auto", "both") else (wanted,)
+    lacking = {name: reason for name in named if (reason := _AVAILABLE[name]()) is not None}
     if wanted != "auto":
-        reason = missing[wanted]()
-        if reason is not None:
+        for reason in lacking.values():
             raise ShellError(f"the shell engine {wanted} cannot be used: {reason}")
-        return Choice(wanted, {name: f"--shell {wanted}" for name in missing if name != wanted})
-    no_sandbox = sandbox.available()
-    if no_sandbox is None:
-        return Choice("sandbox", {"bashkit": "the sandbox is preferred"})
-    no_bashkit = bashkit.available()
-    if no_bashkit is None:
-        return Choice("bashkit", {"sandbox": no_sandbox})
-    return Choice("none", {"sandbox": no_sandbox, "bashkit": no_bashkit})
+        return Choice(wanted, {name: f"--shell {wanted}" for name in _AVAILABLE if name not in named})
+    if not lacking:
+        return Choice("both")
+    able = next((name for name in named if name not in lacking), None)
+    return Choice("sandbox" if able == "sandbox" else "bashkit" if able else "none", lacking)
 
 
 def open_shell(engine: Engine, cache: Path, branch: str | None, url: str | None) -> Shell | None:
     """The engine for one session's repository; `None` for `none`. `cache` is shared by all rollouts."""
-    if engine == "sandbox":
-        return sandbox.SandboxShell(cache, RepositorySource(cache, branch, url))
+    if engine in ("sandbox", "both"):
+        whole = sandbox.SandboxShell(cache, RepositorySource(cache, branch, url))
+        return whole if engine == "sandbox" else BothShell(bashkit.BashkitShell(), whole)
     return bashkit.BashkitShell() if engine == "bashkit" else None
