@@ -189,10 +189,13 @@ class Files:
     # --- changing: `serial` must have been raised before ------------------------------------------------------------
 
     def put(self, key: str, mark: Mark) -> None:
-        """Set what stands at a path; the directories above it then exist."""
+        """Set what stands at a path; the directories above it then exist, and hold nothing else where none was."""
         for above in paths.ancestors(key):
-            if self.kind(above) == "dir":
+            kind = self.kind(above)
+            if kind == "dir":
                 break
+            if kind == "absent":
+                self.trees[above] = (Mark(mark.serial, "absent"),)
             self.marks[above] = Mark(mark.serial, "dir")
         self.marks[key] = mark
 
