@@ -28,6 +28,7 @@ PURE = (
     "harness/discriminator/trained.py", "harness/report/inert.py",
     "harness/callclass.py", "harness/differences.py", "harness/fidelity.py", "harness/fidelity_table.py",
     "harness/confidence.py", "harness/tallies.py", "harness/siblings.py",
+    "harness/graded.py", "harness/logrates.py", "harness/rates.py",
 )  # fmt: skip
 
 
