@@ -378,6 +378,16 @@ class Store:
         )
         return tuple({**r, "facts": json.loads(r["facts"])} for r in rows)
 
+    # --- forecasts ----------------------------------------------------------------------------------------------
+
+    def add_forecast(self, row: dict[str, Any]) -> bool:
+        """Keep a frozen forecast (`harness.forecast.ledger`); False if it is there already."""
+        return self._insert("forecasts", [row], ignore=True) > 0
+
+    def forecasts(self) -> tuple[JsonObject, ...]:
+        """All frozen forecasts, oldest first."""
+        return tuple(self._rows("select id, sha256, name, created_at, body from forecasts order by created_at, id"))
+
 
 def _rollout(row: dict[str, Any]) -> tuple[RolloutRow, End | None]:
     status, stage, reason, end_facts = (row.pop(k) for k in ("status", "stage", "reason", "end_facts"))
