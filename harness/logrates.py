@@ -95,18 +95,36 @@ def draw_logs(
     Raises:
         ValueError: a side has no graded turn.
     """
+    return draw_cells(sides, [(category, threshold)], rng=rng, draws=draws)[category, threshold]
+
+
+def draw_cells(
+    sides: Sequence[Sequence[GradedTurn]],
+    cells: Sequence[tuple[str, int]],
+    *,
+    rng: np.random.Generator,
+    draws: int = DRAWS,
+) -> dict[tuple[str, int], Draws]:
+    """`draw_logs` for many (category, threshold) cells with one set of lineage weights.
+
+    Raises:
+        ValueError: a side has no graded turn.
+    """
     graded = [[turn for turn in side if turn.failed is None] for side in sides]
     if not all(graded):
         raise ValueError("a rate needs at least one graded turn on every side")
     place = {name: n for n, name in enumerate(dict.fromkeys(turn.lineage for side in graded for turn in side))}
-    events, sizes = np.zeros((len(place), len(graded))), np.zeros((len(place), len(graded)))
+    sizes = np.zeros((len(place), len(graded)))
+    events = np.zeros((len(cells), len(place), len(graded)))
     for number, side in enumerate(graded):
         for turn in side:
             sizes[place[turn.lineage], number] += 1
-            events[place[turn.lineage], number] += turn.shows(category, threshold)
+            for at, (category, threshold) in enumerate(cells if turn.severities else ()):
+                events[at, place[turn.lineage], number] += turn.shows(category, threshold)
     fewest = int((sizes > 0).sum(0).min())
-    point = np.log([smoothed(k, n) for k, n in zip(events.sum(0), sizes.sum(0), strict=True)])
-    return Draws(np.log(_rates(events, sizes, draws, rng)), point, fewest)
+    logs = np.log(_rates(events, sizes, draws, rng))
+    points = np.log((events.sum(1) + 0.5) / (sizes.sum(0) + 1))
+    return {cell: Draws(logs[at], points[at], fewest) for at, cell in enumerate(cells)}
 
 
 def beta_of_logs(mean: float, variance: float) -> BetaRate:
@@ -125,16 +143,19 @@ def beta_of_logs(mean: float, variance: float) -> BetaRate:
 
 
 def _rates(events: Array, sizes: Array, draws: int, rng: np.random.Generator) -> Array:
-    groups, sides = events.shape
+    """Shape (cells, draws, sides)."""
+    cells, groups, sides = events.shape
     step = max(1, min(draws, _CHUNK // groups))
+    touched = events.any((0, 2))
     parts = []
     for start in range(0, draws, step):
         now = min(step, draws - start)
         weights = rng.standard_exponential((now, groups))
-        hit, missed = rng.standard_gamma(0.5, (2, now, sides))
-        tops, bottoms = weights @ events + hit, weights @ sizes + hit + missed
+        hit, missed = rng.standard_gamma(0.5, (2, cells, now, sides))
+        tops = weights[:, touched] @ events[:, touched] + hit
+        bottoms = weights @ sizes + hit + missed
         parts.append(np.maximum(tops / bottoms, 1e-300))
-    return np.concatenate(parts)
+    return np.concatenate(parts, axis=1)
 
 
 def _tail(clusters: int, confidence: float) -> float:

@@ -1,4 +1,4 @@
-"""Graded turns by name: a file of JSON lines, or a graded run of a store."""
+"""Graded turns by name: a file of JSON lines (`harness.graded`)."""
 
 from __future__ import annotations
 

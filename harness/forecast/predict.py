@@ -12,7 +12,7 @@ from harness.estimates import intraclass
 from harness.forecast.predictive import central
 from harness.forecast.record import STACK, VERSION, Predicted, Prediction, Record
 from harness.graded import SEVERITIES, GradedSet, cells
-from harness.logrates import Draws, draw_logs
+from harness.logrates import Draws, draw_cells
 
 MOVER = 1.5
 
@@ -61,10 +61,11 @@ def predict(sides: Sides, plan: Plan, *, now: float) -> Record:
     named = sides.named()
     _check(named, plan)
     rng = np.random.default_rng(plan.seed)
-    predictions = [
-        _prediction(sides, category, threshold, plan, rng)
-        for category, threshold in cells(list(named.values()), plan.thresholds)
-    ]
+    asked = cells(list(named.values()), plan.thresholds)
+    again = sides.self_resampled or sides.candidate
+    known = draw_cells((sides.candidate.graded, sides.recorded.graded, again.graded), asked, rng=rng)
+    hard = None if sides.challenging is None else draw_cells((sides.challenging.graded,), asked, rng=rng)
+    predictions = [_prediction(sides, cell, plan, known[cell], None if hard is None else hard[cell]) for cell in asked]
     return Record(
         version=VERSION, name=plan.name, created_at=now,
         headline="corrected" if plan.headline == "corrected" else "uncorrected",
@@ -88,19 +89,16 @@ def _check(named: Mapping[str, GradedSet], plan: Plan) -> None:
                 raise ConfigError(f"{name} and candidate were graded by different {part}: grade both with the same")
 
 
-def _prediction(sides: Sides, category: str, threshold: int, plan: Plan, rng: np.random.Generator) -> Prediction:
-    turns = sides.candidate.graded
-    again = sides.self_resampled or sides.candidate
-    known = draw_logs((turns, sides.recorded.graded, again.graded), category, threshold, rng=rng)
+def _prediction(sides: Sides, cell: tuple[str, int], plan: Plan, known: Draws, hard: Draws | None) -> Prediction:
     methods = {"uncorrected": _method(known, (1, 0, 0), plan), "previous": _method(known, (0, 1, 0), plan)}
     if sides.self_resampled is not None:
         methods["corrected"] = _method(known, (1, 1, -1), plan)
-    if sides.challenging is not None:
-        hard = draw_logs((sides.challenging.graded,), category, threshold, rng=rng)
+    if hard is not None:
         methods["challenging"] = _method(hard, (1,), plan)
-    shown = [float(turn.shows(category, threshold)) for turn in turns]
+    turns = sides.candidate.graded
+    shown = [float(turn.shows(*cell)) for turn in turns]
     icc = intraclass(shown, [turn.lineage for turn in turns])
-    return Prediction(category, threshold, int(sum(shown)), len(shown), icc or 0.0, methods)
+    return Prediction(*cell, int(sum(shown)), len(shown), icc or 0.0, methods)
 
 
 def _method(known: Draws, weights: Sequence[float], plan: Plan) -> Predicted:
