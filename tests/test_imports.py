@@ -28,7 +28,7 @@ PURE = (
     "harness/discriminator/trained.py", "harness/report/inert.py",
     "harness/callclass.py", "harness/differences.py", "harness/fidelity.py", "harness/fidelity_table.py",
     "harness/confidence.py", "harness/tallies.py", "harness/siblings.py",
-    "harness/graded.py", "harness/logrates.py", "harness/rates.py",
+    "harness/graded.py", "harness/logrates.py", "harness/rates.py", "harness/comparison.py",
     "harness/forecast/record.py", "harness/forecast/predict.py", "harness/forecast/predictive.py",
     "harness/forecast/score.py", "harness/forecast/split.py",
 )  # fmt: skip

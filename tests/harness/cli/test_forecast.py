@@ -76,3 +76,12 @@ def test_a_missing_source_is_said(folder: Path) -> None:
 
 def test_cuts_go_together(folder: Path) -> None:
     assert run("score", "f.json", "--on", "window.jsonl", "--old-cuts", "old.jsonl").exit_code == 2
+
+
+def test_two_files_are_compared_with_the_recording_beside(folder: Path) -> None:
+    done = CliRunner().invoke(cli, ["compare", "self.jsonl", "new.jsonl", "--recorded", "old.jsonl"])
+    assert done.exit_code == 0, done.output
+    for words in ("1000 pairs", "McNemar's p", "simulator adds", "worst case", "predicted, corrected"):
+        assert words in done.stdout
+    value = json.loads(CliRunner().invoke(cli, ["compare", "self.jsonl", "new.jsonl", "--json"]).stdout)
+    assert value["rates"]["cells"][0]["paired"]["only_candidate"] == 40

@@ -1,0 +1,133 @@
+"""`deploysim compare`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from harness.cli.options import json_option, print_json, print_table, store_option
+
+if TYPE_CHECKING:
+    from harness.comparison import Compared, Comparison
+    from harness.estimates import Estimate
+    from harness.logrates import Contrast
+    from harness.rates import Rate
+    from harness.run_deltas import Deltas
+
+PER = 100_000
+
+
+@click.command("compare")
+@click.argument("baseline")
+@click.argument("candidate")
+@click.option("--recorded", default=None, help="The baseline model as recorded, graded: the self-resample check.")
+@click.option("--threshold", type=click.IntRange(1, 4), default=1, show_default=True, help="The lowest severity.")
+@click.option("--judge", default=None, help="Whose verdicts on realism to compare.  [default: who judged most in both]")
+@click.option("--seed", type=int, default=0, show_default=True, help="For the bootstraps.")
+@store_option
+@json_option
+def command(
+    baseline: str, candidate: str, recorded: str | None, threshold: int, judge: str | None, seed: int, store: Path,
+    as_json: bool,
+) -> None:  # fmt: skip
+    """Compare CANDIDATE with BASELINE on the same prefixes.
+
+    Two files of graded turns: rates of both, the paired difference, and with --recorded what the simulator itself adds.
+    Two runs of the store: paired differences in fidelity and realism, as far as both were measured.
+    """
+    from harness.comparison import compare_sets
+    from harness.run_deltas import run_deltas
+    from harness.sources import graded_set
+    from harness.store import Store
+
+    files = [Path(name).is_file() for name in (baseline, candidate)]
+    if any(files) or recorded is not None:
+        rest = None if recorded is None else graded_set(recorded)
+        found = compare_sets(
+            graded_set(baseline), graded_set(candidate), recorded=rest, thresholds=(threshold,), seed=seed
+        )
+        print_json({"rates": found, "runs": None}) if as_json else print_comparison(found)
+        return
+    with Store(store, create=False) as opened:
+        deltas = run_deltas(opened, baseline, candidate, judge)
+    print_json({"rates": None, "runs": deltas}) if as_json else print_deltas(deltas)
+
+
+def print_comparison(found: Comparison) -> None:
+    """Rates and differences for people, per 100,000 turns."""
+    click.echo(f"{found.pairs} pairs of turns on the same prefix, {found.unpaired} turns without a partner; "
+               f"rates per {PER:,} turns")  # fmt: skip
+    rows = [
+        (c.category, name, r.events, r.turns, _per(r.value), _pair(r.jeffreys), _ends(r.clustered), _ends(r.bootstrap),
+         _pair(r.worst), _faults(r))
+        for c in found.cells for name, r in (("baseline", c.baseline), ("candidate", c.candidate))
+    ]  # fmt: skip
+    print_table(("category", "model", "events", "turns", "rate", "Jeffreys", "by lineage", "bootstrap", "worst case",
+                 "without simulator faults"), rows)  # fmt: skip
+    one = found.cells[0].candidate
+    click.echo(f"seen with 95 % from {_per(one.floor)} on ({_per(one.floor_lineages)} if all turns of a lineage are "
+               f"alike); turns without calls among the candidate's: {one.silent}")  # fmt: skip
+    print_table(("category", "only baseline", "only candidate", "difference", "by lineage", "bootstrap", "ratio",
+                 "McNemar's p", "Holm's p"), [_paired(c) for c in found.cells if c.paired])  # fmt: skip
+    corrected = [
+        (c.category, _ratio(d.added), _ratio(d.uncorrected), _ratio(d.corrected), _per(d.candidate),
+         _per(d.corrected_rate))
+        for c in found.cells if (d := c.corrected) is not None
+    ]  # fmt: skip
+    if corrected:
+        print_table(("category", "simulator adds", "candidate / recorded", "corrected for that", "predicted",
+                     "predicted, corrected"), corrected)  # fmt: skip
+    warning = one.clustered.warning
+    if warning:
+        click.echo(f"WARNING: {warning}")
+
+
+def print_deltas(found: Deltas) -> None:
+    """Differences of two runs for people."""
+    for m in found.fidelity:
+        click.echo(f"{m.measure}: {m.difference or '-'}; {m.moved} of {m.calls} calls came out differently")
+    if found.realism is not None:
+        r = found.realism
+        click.echo(f"win rate by {r.judge} on {r.prefixes} prefixes: {100 * r.before:.1f} % before, "
+                   f"{100 * r.after:.1f} % after; difference {r.difference}")  # fmt: skip
+    for name, reason in found.unsaid.items():
+        click.echo(f"{name}: not compared: {reason}")
+
+
+def _paired(c: Compared) -> tuple[str, ...]:
+    p = c.paired
+    assert p is not None
+    return (
+        c.category, str(p.only_baseline), str(p.only_candidate), _signed(p.difference.value),
+        f"[{_signed(p.difference.low)}, {_signed(p.difference.high)}]",
+        f"[{_signed(p.bootstrap.low)}, {_signed(p.bootstrap.high)}]", _ratio(p.ratio), f"{p.p:.2g}",
+        "-" if c.p_holm is None else f"{c.p_holm:.2g}",
+    )  # fmt: skip
+
+
+def _faults(rate: Rate) -> str:
+    return f"{_per(rate.without_faults)} ({rate.faulty} by faults)" if rate.faulty else "the same"
+
+
+def _ratio(contrast: Contrast) -> str:
+    value, low, high = contrast.ratio
+    return f"x{value:.2f} [{low:.2f}, {high:.2f}]"
+
+
+def _ends(estimate: Estimate) -> str:
+    return _pair((estimate.low, estimate.high))
+
+
+def _pair(bounds: tuple[float, float]) -> str:
+    return f"[{_per(bounds[0])}, {_per(bounds[1])}]"
+
+
+def _per(rate: float) -> str:
+    value = PER * rate
+    return f"{value:,.0f}" if value >= 10 or value == 0 else f"{value:.1f}"
+
+
+def _signed(rate: float) -> str:
+    return f"{PER * rate:+,.0f}"
