@@ -28,6 +28,7 @@ COMMANDS = {
     "power": ("power", "How many pairs a question needs."),
     "gate": ("gate", "Say whether a run is worse than a baseline."),
     "compare": ("compare", "Compare two models on the same prefixes."),
+    "discover": ("discover", "Find behaviours that nobody has named."),
     "forecast": ("forecast", "Freeze what a candidate will do, and score it later."),
     "report": ("report", "Write a run as one HTML page."),
     "run": ("run", "Import, resample, discriminate and summarise a folder."),
