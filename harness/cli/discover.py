@@ -29,8 +29,8 @@ def command(
 ) -> None:
     """What the turns of CANDIDATE have that those of BASELINE on the same prefixes have not, and the other way round.
 
-    Both are runs of the store; BASELINE may be `recorded`: what the recording has in the candidate's places. Nobody says
-    what to look for: sequences of calls, shapes of arguments, claims against actions, closing words and heaps of
+    Both are runs of the store; BASELINE may be `recorded`: what the recording has in the candidate's places. Nobody
+    says what to look for: sequences of calls, shapes of arguments, claims against actions, closing words and heaps of
     summaries are all tested, corrected for their number, and put together where they mark the same turns.
     """
     from harness.discovery.find import discover

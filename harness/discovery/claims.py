@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable
 
 _VERBS: dict[str, str] = {
-    "search": "search|searches|searching|searched|look up|looks up|looking up|looked up|find|finds|finding|found"
+    "search": "search|searches|searching|searched|look(?:s|ing|ed)?(?: \\w+)? up|find|finds|finding|found"
               "|grep|locate|locating|located|query|querying|queried|google",
     "view": "read|reads|reading|view|views|viewing|viewed|show|shows|showing|display|inspect|inspecting|inspected"
             "|look at|looking at|looked at|examine|examining|examined|list|lists|listing|listed"
@@ -35,7 +35,7 @@ _PLANNED = re.compile(
     r"\b(?:will|shall|should|would|could|can|let me|let's|next|please|you|to do|not|n't)\b", re.IGNORECASE
 )
 _DONE: dict[str, str] = {
-    "search": "searched|looked up|queried|grepped|located|found",
+    "search": "searched|looked(?: \\w+)? up|queried|grepped|located|found",
     "view": "read|viewed|inspected|looked at|examined|listed|opened|reviewed",
     "edit": "edited|updated|modified|changed|fixed|wrote|created|added|replaced|removed|deleted|renamed|refactored"
             "|implemented",

@@ -57,6 +57,8 @@ def shapes_of(text: str) -> frozenset[str]:
     start = text[:_LONGEST_READ]
     plain = _PLAIN if len(start) <= _LONGEST_PLAIN else {}
     found = {name for name, pattern in plain.items() if pattern.fullmatch(start)}
+    if "date" in found:
+        found.discard("arithmetic")
     found |= {name for name, pattern in _HOLDS.items() if pattern.search(start)}
     return frozenset(found | {_length(len(text))})
 

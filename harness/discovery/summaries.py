@@ -38,9 +38,11 @@ def heaps_of(
 
     Nothing where there are too few turns or words for heaps.
     """
-    turns = [(0, t) for t in baseline] + [(1, t) for t in candidate]
-    texts = [summary_of(turn) for _, turn in turns]
-    count = min(heaps, len(turns) // _FEWEST)
+    # in an order that does not depend on the sides, since the heaps depend on the order
+    ordered = sorted((turn.key, summary_of(turn), side) for side, of in enumerate((baseline, candidate)) for turn in of)
+    texts = [text for _, text, _ in ordered]
+    names = [f"{side}/{key}" for key, _, side in ordered]
+    count = min(heaps, len(names) // _FEWEST)
     if count < 2 or not any(text.strip() for text in texts):
         return {}
     vectorizer = TfidfVectorizer(sublinear_tf=True, min_df=3, token_pattern=r"(?u)\b\w[\w.-]+\b")
@@ -52,10 +54,8 @@ def heaps_of(
     words = vectorizer.get_feature_names_out()
     found: dict[str, frozenset[str]] = {}
     for heap in range(count):
-        members = [
-            f"{side}/{turn.key}" for (side, turn), label in zip(turns, made.labels_, strict=True) if label == heap
-        ]
-        if members:
+        heaped = frozenset(names[at] for at in np.flatnonzero(made.labels_ == heap))
+        if heaped:
             telling = [words[at] for at in np.argsort(-made.cluster_centers_[heap])[:_NAMED_BY]]
-            found[f"summary heap {heap}: {' '.join(telling)}"] = frozenset(members)
+            found[f"summary heap {heap}: {' '.join(telling)}"] = heaped
     return found
