@@ -7,6 +7,7 @@ run of letters is `a`, each run of digits `9`.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 _PLAIN = {
     "empty": re.compile(r"\s*"),
@@ -49,6 +50,7 @@ _LONGEST_FORM = 24
 _RUNS = ((re.compile(r"[^\W\d_]+"), "a"), (re.compile(r"\d+"), "9"), (re.compile(r"\s+"), " "))
 
 
+@lru_cache(maxsize=8_192)
 def shapes_of(text: str) -> frozenset[str]:
     """The names of all shapes that a text has, of its first 4,000 characters; its length as a power of four.
 
