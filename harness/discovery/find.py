@@ -19,6 +19,7 @@ TESTABLE = 1e-3
 """A trait whose lineages could not give a p this small whatever their sides is not tested (after Tarone, Biometrics 46,
 1990, and Gilbert, JRSS C 54, 2005): which traits are left out does not depend on the sides."""
 ALIKE = 0.5
+_VAGUE = ("calls: ", "summary heap", "first: ", "last: ", "closing text", "no closing text", "class ", "tool ")
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,18 +177,21 @@ def _adjusted(tested: Mapping[str, float], marked: Mapping[str, tuple[set[str], 
     ]
 
 
-def _strength(m: Marked) -> tuple[float, float, str]:
-    """By p; among equals the trait that the other side shows least."""
+def _strength(m: Marked) -> tuple[float, float, bool, str]:
+    """By p; among equals the trait that the other side shows least, and what says more before what says less."""
     few, many = sorted((m.baseline, m.candidate))
-    return m.p, few / many, m.trait
+    return m.p, few / many, m.trait.startswith(_VAGUE), m.trait
 
 
 def _groups(ordered: Sequence[Marked]) -> list[list[Marked]]:
-    """Each trait joins the first group whose leader marks the same turns (half of their union or more) on its side."""
+    """Each trait joins the first group whose leader tells the sides apart in the same turns (half or more of all).
+
+    On whichever side: a call more is also a turn less that has few calls.
+    """
     groups: list[list[Marked]] = []
     for mark in ordered:
         for group in groups:
-            if group[0].more == mark.more and _overlap(_telling(group[0]), _telling(mark)) >= ALIKE:
+            if _overlap(_telling(group[0]), _telling(mark)) >= ALIKE:
                 group.append(mark)
                 break
         else:
@@ -196,8 +200,9 @@ def _groups(ordered: Sequence[Marked]) -> list[list[Marked]]:
 
 
 def _telling(mark: Marked) -> frozenset[str]:
-    """The turns by which the side that shows it more stands out."""
-    return mark.candidate_turns if mark.more == "candidate" else mark.baseline_turns
+    """The turns that show it on the side that has it more often, and not on the other."""
+    ours, theirs = mark.candidate_turns, mark.baseline_turns
+    return ours - theirs if mark.more == "candidate" else theirs - ours
 
 
 def _overlap(first: frozenset[str], second: frozenset[str]) -> float:
@@ -210,7 +215,7 @@ def _finding(
 ) -> Finding:
     lead = group[0]
     side = 1 if lead.more == "candidate" else 0
-    turns = _telling(lead)
+    turns = lead.candidate_turns if side else lead.baseline_turns
     other = lead.baseline_turns if side else lead.candidate_turns
     # turns in which only this side shows it come first, and one of each lineage
     ordered = sorted(turns, key=lambda key: (key in other, key))
