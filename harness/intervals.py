@@ -17,6 +17,7 @@ Array: TypeAlias = NDArray[np.float64]
 
 RARE = 0.03
 RARE_CLUSTERS = 20
+_AT_ONCE = 4_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,11 +145,22 @@ def difference_interval(data: Sums, confidence: float = 0.95) -> tuple[Array, Ar
 
 
 def bootstrap_means(data: Sums, draws: int, rng: np.random.Generator) -> Array:
-    """Means of `draws` samples of whole clusters with replacement; shape (draws, experiments…)."""
-    groups = data.clusters
-    weights = rng.multinomial(groups, np.full(groups, 1 / groups), size=draws).astype(float)
-    tops, bottoms = np.tensordot(weights, data.sums, (1, -1)), np.tensordot(weights, data.sizes, (1, -1))
-    return np.asarray(tops / bottoms)
+    """Means of `draws` samples of whole clusters with replacement; shape (draws, experiments…).
+
+    Of one experiment, clusters that are the same are drawn as one kind: the means have the same distribution, and a
+    sample of many clusters without events costs little.
+    """
+    groups, sizes, sums = data.clusters, data.sizes, data.sums
+    chances = np.full(groups, 1 / groups)
+    if sums.ndim == 1:
+        kinds, counts = np.unique(np.column_stack([sizes, sums]), axis=0, return_counts=True)
+        sizes, sums, chances = kinds[:, 0], kinds[:, 1], counts / groups
+    step = max(1, _AT_ONCE // len(chances))
+    parts = []
+    for start in range(0, draws, step):
+        weights = rng.multinomial(groups, chances, size=min(step, draws - start)).astype(float)
+        parts.append(np.tensordot(weights, sums, (1, -1)) / np.tensordot(weights, sizes, (1, -1)))
+    return np.concatenate(parts)
 
 
 def bootstrap_interval(
