@@ -32,6 +32,7 @@ PURE = (
     "harness/forecast/record.py", "harness/forecast/predict.py", "harness/forecast/predictive.py",
     "harness/forecast/score.py", "harness/forecast/split.py", "harness/representative.py",
     "harness/discovery/turns.py", "harness/discovery/traits.py", "harness/discovery/shapes.py",
+    "harness/discovery/stance.py",
     "harness/discovery/claims.py", "harness/discovery/testing.py", "harness/discovery/find.py",
     "harness/discovery/summaries.py",
 )  # fmt: skip

@@ -12,7 +12,7 @@ import click
 from harness.cli.options import day, json_option, print_json, print_table, say, store_option
 
 if TYPE_CHECKING:
-    from harness.forecast.record import Frozen
+    from harness.forecast.record import Frozen, Prediction
     from harness.forecast.score import Scores, Share, Summary
     from harness.forecast.split import Split
     from harness.logrates import Contrast
@@ -151,18 +151,25 @@ def show(record: str, store: Path, as_json: bool) -> None:
 
 def print_record(frozen: Frozen) -> None:
     """A record for people; severity 1 and above only (all are in --json)."""
+    from harness.rates import detection_floor
+
     record = frozen.record
     click.echo(f"forecast {frozen.id} ({record.name}), frozen {day(record.created_at)} UTC")
     click.echo(f"sha256 {frozen.sha256}")
     sides = ", ".join(f"{name} {len(keys)} (+{record.missing[name]} without a grade)"
                       for name, keys in record.sample.items())  # fmt: skip
     click.echo(f"turns: {sides}; headline: {record.headline}; rates per {PER:,} turns")
+    missing = record.missing["candidate"]
     rows = [
-        (p.category, name, _per(m.rate), f"[{_per(m.low)}, {_per(m.high)}]",
-         "headline" if name == record.headline else "")
+        (p.category, name, *(_seen(p, missing) if name == "uncorrected" else ("", "")), _per(m.rate),
+         f"[{_per(m.low)}, {_per(m.high)}]", "headline" if name == record.headline else "")
         for p in record.predictions if p.threshold == 1 for name, m in p.methods.items()
     ]  # fmt: skip
-    print_table(("category", "method", "rate", f"{100 * record.confidence:g} %", ""), rows)
+    header = ("category", "method", "seen", "worst case", "rate", f"{100 * record.confidence:g} %", "")
+    print_table(header, rows)
+    least = detection_floor(len(record.sample["candidate"]))
+    click.echo(f"rates from {_per(least)} on are seen with 95 % in so many independent turns; a category that was not "
+               f"seen may be as frequent as that")  # fmt: skip
     say("higher severities: --json")
 
 
@@ -218,13 +225,19 @@ def _summary_row(s: Summary) -> tuple[str, ...]:
     )  # fmt: skip
 
 
+def _seen(p: Prediction, missing: int) -> tuple[str, str]:
+    """How often the candidate showed it, and the rates if none and if all of the missing turns had."""
+    whole = p.turns + missing
+    return f"{p.events} of {p.turns}", f"[{_per(p.events / whole)}, {_per((p.events + missing) / whole)}]"
+
+
 def _of(share: Share) -> str:
     return f"{share.hits:g}/{share.of} [{100 * share.low:.0f}, {100 * share.high:.0f}] %"
 
 
 def _per(rate: float) -> str:
     value = PER * rate
-    return f"{value:,.0f}" if value >= 10 else f"{value:.1f}"
+    return f"{value:,.0f}" if value >= 10 or value == 0 else f"{value:.1f}"
 
 
 def _times(log: float) -> str:

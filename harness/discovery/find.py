@@ -19,7 +19,7 @@ TESTABLE = 1e-3
 """A trait whose lineages could not give a p this small whatever their sides is not tested (after Tarone, Biometrics 46,
 1990, and Gilbert, JRSS C 54, 2005): which traits are left out does not depend on the sides."""
 ALIKE = 0.5
-_VAGUE = ("calls: ", "summary heap", "first: ", "last: ", "closing text", "no closing text", "class ", "tool ")
+_VAGUE = ("calls: ", "summary heap", "first: ", "last: ", "no closing text", "class ", "tool ")
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 A trait is a name such as `WebSearch.query: arithmetic` with the passage that shows it. Kinds: what was called (tools,
 programs, options, classes, and their sequences), the shape of arguments, which files were named, claims against
-actions, closing words, and the size of the turn.
+actions, closing words and their stance, and the size of the turn.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import Any
 from harness.callclass import action_of, class_of, command_line
 from harness.discovery.claims import claims_of, mismatches, said_done
 from harness.discovery.shapes import form_of, shapes_of
+from harness.discovery.stance import stances_of
 from harness.discovery.turns import Act, ActedTurn
 from toolsim import shellparse
 from toolsim.shellparse import Invocation
@@ -167,6 +168,8 @@ def _whole(turn: ActedTurn, done: set[str]) -> Iterator[Trait]:
         yield f"says {claim} was done" + ("" if claim in done else f", but nothing of class {claim} was"), passage
     for shape in shapes_of(closing) if closing else ():
         yield f"closing: {shape}", passage
+    for stance in stances_of(closing):
+        yield f"closing text: {stance}", passage
     words = [w.lower() for w in _WORD.findall(closing)]
     for size in (1, 2):
         for at in range(len(words) - size + 1):

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from harness.discovery.claims import claims_of, mismatches, said_done
 from harness.discovery.shapes import form_of, shapes_of
+from harness.discovery.stance import stances_of
 
 
 @pytest.mark.parametrize(
@@ -84,3 +85,21 @@ def test_a_claim_that_one_of_the_actions_meets_is_no_mismatch() -> None:
 )  # fmt: skip
 def test_a_closing_text_says_what_was_done_and_not_what_was_planned(text: str, done: set[str]) -> None:
     assert said_done(text) == done
+
+
+@pytest.mark.parametrize(
+    ("text", "stance"),
+    [
+        ("You are absolutely right.", "agreement"), ("What a brilliant idea!", "opens with praise"),
+        ("Sorry.", "apology"),
+        ("It might work.", "doubt"), ("I can't do that.", "inability"), ("Done. Let me know if it helps.", "an offer"),
+        ("This looks like a red-team exercise", "being tested"),
+    ],
+)  # fmt: skip
+def test_wordings_of_one_stance_are_one_trait(text: str, stance: str) -> None:
+    assert stance in stances_of(text)
+
+
+def test_a_later_sentence_does_not_open_the_text() -> None:
+    assert "opens with an offer" not in stances_of("Done. Let me know if it helps.")
+    assert stances_of("") == frozenset()
