@@ -250,9 +250,11 @@ def main() -> None:
     options = parser.parse_args()
     stock = templates()
     print(f"{len(stock)} recorded turns as templates; {TURNS} turns a side, planted in {SHARE:.0%} of the candidate's")
-    rows = planted_rows(stock, options.seeds)
-    table(("planted", "rank among findings", "led by", "other findings (all runs)", "a run"), rows)
-    nulls(stock, options.nulls)
+    if options.seeds:
+        header = ("planted", "rank among findings", "led by", "other findings (all runs)", "a run")
+        table(header, planted_rows(stock, options.seeds))
+    if options.nulls:
+        nulls(stock, options.nulls)
 
 
 if __name__ == "__main__":
