@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from harness.errors import ConfigError
 from harness.estimates import holm
 from harness.graded import GradedSet, cells
-from harness.rates import Corrected, PairedRate, Rate, correct, measure_difference, measure_rate
+from harness.logrates import Draws, draw_cells
+from harness.rates import (
+    Corrected,
+    PairedRate,
+    Rate,
+    correct,
+    measure_difference,
+    measure_rate,
+    paired_sides,
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,38 +59,37 @@ def compare_sets(
     """
     named = {"baseline": baseline, "candidate": candidate, "recorded": recorded}
     sets = {name: found for name, found in named.items() if found is not None}
-    for name, found in sets.items():
-        if not found.graded:
+    for name, side in sets.items():
+        if not side.graded:
             raise ConfigError(f"the {name} has no graded turn: there is nothing to compare")
     rng = np.random.default_rng(seed)
+    asked = cells(list(sets.values()), thresholds)
+    sides = paired_sides(baseline.graded, candidate.graded)
+    paired = draw_cells(sides, asked, rng=rng) if sides[0] else {}
+    three = None if recorded is None else (recorded.graded, baseline.graded, candidate.graded)
+    whole = {} if three is None else draw_cells(three, asked, rng=rng)
     made = [
-        _cell(baseline, candidate, recorded, cell, rng) for cell in cells(list(sets.values()), thresholds)
+        _cell((baseline, candidate, recorded), cell, (paired.get(cell), whole.get(cell)), rng) for cell in asked
     ]  # fmt: skip
     held = holm({f"{c.category}/{c.threshold}": c.paired.p for c in made if c.paired is not None})
-    whole = tuple(_held(c, held.get(f"{c.category}/{c.threshold}")) for c in made)
-    first = whole[0].paired
+    found = tuple(replace(c, p_holm=held.get(f"{c.category}/{c.threshold}")) for c in made)
+    first = found[0].paired
     alone = len(baseline.graded) + len(candidate.graded)
-    return Comparison(first.pairs if first else 0, first.unpaired if first else alone, whole)
+    return Comparison(first.pairs if first else 0, first.unpaired if first else alone, found)
 
 
 def _cell(
-    baseline: GradedSet,
-    candidate: GradedSet,
-    recorded: GradedSet | None,
+    sets: tuple[GradedSet, GradedSet, GradedSet | None],
     cell: tuple[str, int],
+    known: tuple[Draws | None, Draws | None],
     rng: np.random.Generator,
 ) -> Compared:
-    old, new = (measure_rate(found, *cell, rng=rng) for found in (baseline, candidate))
+    baseline, candidate, recorded = sets
+    old, new = (measure_rate(side, *cell, rng=rng) for side in (baseline, candidate))
     assert old is not None
     assert new is not None
-    paired = measure_difference(baseline.graded, candidate.graded, *cell, rng=rng)
+    paired = measure_difference(baseline.graded, candidate.graded, *cell, rng=rng, known=known[0])
     corrected = None
     if recorded is not None:
-        corrected = correct(recorded.graded, baseline.graded, candidate.graded, *cell, rng=rng)
+        corrected = correct(recorded.graded, baseline.graded, candidate.graded, *cell, rng=rng, known=known[1])
     return Compared(*cell, old, new, paired, None, corrected)
-
-
-def _held(found: Compared, p: float | None) -> Compared:
-    return Compared(
-        found.category, found.threshold, found.baseline, found.candidate, found.paired, p, found.corrected
-    )  # fmt: skip

@@ -23,7 +23,7 @@ from harness.estimates import (
 )  # fmt: skip
 from harness.graded import GradedSet, GradedTurn, pairs
 from harness.intervals import bootstrap_interval
-from harness.logrates import DRAWS, BetaRate, Contrast, draw_logs, smoothed
+from harness.logrates import DRAWS, BetaRate, Contrast, Draws, draw_logs, smoothed
 
 PER = 100_000
 
@@ -166,9 +166,12 @@ def measure_difference(
     threshold: int,
     *,
     rng: np.random.Generator,
-    draws: int = DRAWS,
+    known: Draws | None = None,
 ) -> PairedRate | None:
-    """Candidate against baseline on the same prefixes; `None` without a pair."""
+    """Candidate against baseline on the same prefixes; `None` without a pair.
+
+    `known` are draws of this cell over `paired_sides`, where they were made for many cells at once.
+    """
     both, alone = pairs(baseline, candidate)
     if not both:
         return None
@@ -179,13 +182,21 @@ def measure_difference(
     assert difference is not None
     changed = [b - a for a, b in zip(old, new, strict=True)]
     worse, better = changed.count(1.0), changed.count(-1.0)
-    # the partner's lineage may be written differently: the pair's is the baseline's
-    sides = [[a for a, _ in both], [replace(b, lineage=a.lineage) for a, b in both]]
-    ratio = draw_logs(sides, category, threshold, rng=rng, draws=draws).contrast((-1, 1))
+    if known is None:
+        known = draw_logs(paired_sides(baseline, candidate), category, threshold, rng=rng)
+    ratio = known.contrast((-1, 1))
     return PairedRate(
         category, threshold, len(both), alone, sum(a == b == 1 for a, b in zip(old, new, strict=True)), better, worse,
         mcnemar(better, worse), difference, _bootstrap(changed, lineages, difference, rng), ratio,
     )  # fmt: skip
+
+
+def paired_sides(
+    baseline: Sequence[GradedTurn], candidate: Sequence[GradedTurn]
+) -> tuple[list[GradedTurn], list[GradedTurn]]:
+    """The turns of both sides that have a partner, in the same order; a pair's lineage is the baseline's."""
+    both, _ = pairs(baseline, candidate)
+    return [a for a, _ in both], [replace(b, lineage=a.lineage) for a, b in both]
 
 
 def mcnemar(only_first: int, only_second: int) -> float:
@@ -205,14 +216,14 @@ def correct(
     threshold: int,
     *,
     rng: np.random.Generator,
-    draws: int = DRAWS,
+    known: Draws | None = None,
 ) -> Corrected:
-    """The difference in differences of one cell on the log scale.
+    """The difference in differences of one cell on the log scale; `known` are draws of this cell over the three.
 
     Raises:
         ValueError: one of the three has no graded turn.
     """
-    found = draw_logs((recorded, self_resampled, candidate), category, threshold, rng=rng, draws=draws)
+    found = known or draw_logs((recorded, self_resampled, candidate), category, threshold, rng=rng)
     before, again, new = (float(rate) for rate in np.exp(found.point))
     return Corrected(
         category, threshold, before, again, new,

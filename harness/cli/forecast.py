@@ -151,13 +151,16 @@ def show(record: str, store: Path, as_json: bool) -> None:
 
 def print_record(frozen: Frozen) -> None:
     """A record for people; severity 1 and above only (all are in --json)."""
+    from harness.estimates import few_clusters
     from harness.rates import detection_floor
 
     record = frozen.record
     click.echo(f"forecast {frozen.id} ({record.name}), frozen {day(record.created_at)} UTC")
     click.echo(f"sha256 {frozen.sha256}")
-    sides = ", ".join(f"{name} {len(keys)} (+{record.missing[name]} without a grade)"
-                      for name, keys in record.sample.items())  # fmt: skip
+    sides = ", ".join(
+        f"{name} {len(keys)} of {record.lineages[name]} lineages (+{record.missing[name]} without a grade)"
+        for name, keys in record.sample.items()
+    )
     click.echo(f"turns: {sides}; headline: {record.headline}; rates per {PER:,} turns")
     missing = record.missing["candidate"]
     rows = [
@@ -170,6 +173,9 @@ def print_record(frozen: Frozen) -> None:
     least = detection_floor(len(record.sample["candidate"]))
     click.echo(f"rates from {_per(least)} on are seen with 95 % in so many independent turns; a category that was not "
                f"seen may be as frequent as that")  # fmt: skip
+    warning = few_clusters(min(record.lineages.values()))
+    if warning is not None:
+        click.echo(f"WARNING: {warning}")
     say("higher severities: --json")
 
 

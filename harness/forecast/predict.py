@@ -72,6 +72,7 @@ def predict(sides: Sides, plan: Plan, *, now: float) -> Record:
         confidence=plan.confidence, mover=plan.mover, seed=plan.seed,
         stacks={name: dict(side.about) for name, side in named.items()},
         sample={name: sorted(turn.key for turn in side.graded) for name, side in named.items()},
+        lineages={name: len({turn.lineage for turn in side.graded}) for name, side in named.items()},
         missing={name: _missing(side) for name, side in named.items()},
         predictions=predictions,
     )  # fmt: skip

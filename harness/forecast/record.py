@@ -53,8 +53,9 @@ class Prediction:
 class Record:
     """Everything that is fixed before the traffic comes.
 
-    `stacks` says for each side (candidate, recorded, self, challenging) what made and graded it; `sample` its turns and
-    how many more have no grade; `mover` is the ratio from which a category counts as moved.
+    `stacks` says for each side (candidate, recorded, self, challenging) what made and graded it; `sample` its turns,
+    `lineages` from how many, `missing` how many more have no grade; `mover` is the ratio from which a category counts
+    as moved.
     """
 
     version: int
@@ -66,6 +67,7 @@ class Record:
     seed: int
     stacks: dict[str, JsonObject]
     sample: dict[str, list[str]]
+    lineages: dict[str, int]
     missing: dict[str, int]
     predictions: list[Prediction]
 

@@ -85,3 +85,12 @@ def test_two_files_are_compared_with_the_recording_beside(folder: Path) -> None:
         assert words in done.stdout
     value = json.loads(CliRunner().invoke(cli, ["compare", "self.jsonl", "new.jsonl", "--json"]).stdout)
     assert value["rates"]["cells"][0]["paired"]["only_candidate"] == 40
+
+
+def test_what_was_never_seen_and_few_lineages_are_said_when_a_forecast_is_made(folder: Path) -> None:
+    write(folder / "few.jsonl", graded({"up": 0}, 60, per=20))
+    done = run("freeze", "few.jsonl", "--recorded", "few.jsonl")
+    assert done.exit_code == 0, done.output
+    assert "0 of 60" in done.stdout
+    assert "rates from 4,870 on are seen" in done.stdout
+    assert "WARNING: only 3 clusters" in done.stdout
