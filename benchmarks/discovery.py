@@ -1,4 +1,5 @@
-"""Are planted behaviours found without being told? `python benchmarks/discovery.py [--seeds N] [--nulls N]`.
+"""Are planted behaviours found without being told? `python benchmarks/discovery.py [--seeds N] [--nulls N]
+[--only TEXT]`.
 
 Two thousand scripted turns a side, on the same prefixes. A turn is a recorded one of the fixtures (with
 DEPLOYSIM_SESSIONS of the sessions in that folder, tune pool only) in which calls are dropped, repeated, moved and added
@@ -210,9 +211,9 @@ def table(header: Iterable[str], rows: Iterable[Iterable[object]]) -> None:
         print(f"| {' | '.join(map(str, row))} |", flush=True)
 
 
-def planted_rows(stock: Sequence[Template], seeds: int) -> Iterable[list[object]]:
-    """Each planted behaviour over all seeds."""
-    for name, plant in PLANTS.items():
+def planted_rows(stock: Sequence[Template], seeds: int, only: str) -> Iterable[list[object]]:
+    """Each planted behaviour whose name holds `only`, over all seeds."""
+    for name, plant in ((n, p) for n, p in PLANTS.items() if only in n):
         ranks: Counter[str] = Counter()
         leads: Counter[str] = Counter()
         others = seconds = 0
@@ -246,13 +247,14 @@ def main() -> None:
     """Parse, run, print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, default=20)
+    parser.add_argument("--only", default="", help="planted behaviours whose name holds this")
     parser.add_argument("--nulls", type=int, default=60)
     options = parser.parse_args()
     stock = templates()
     print(f"{len(stock)} recorded turns as templates; {TURNS} turns a side, planted in {SHARE:.0%} of the candidate's")
     if options.seeds:
         header = ("planted", "rank among findings", "led by", "other findings (all runs)", "a run")
-        table(header, planted_rows(stock, options.seeds))
+        table(header, planted_rows(stock, options.seeds, options.only))
     if options.nulls:
         nulls(stock, options.nulls)
 
