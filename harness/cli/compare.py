@@ -7,16 +7,14 @@ from typing import TYPE_CHECKING
 
 import click
 
+from harness.cli.figures import PER, interval, per, ratio, signed
 from harness.cli.options import json_option, print_json, print_table, store_option
 
 if TYPE_CHECKING:
     from harness.comparison import Compared, Comparison
     from harness.estimates import Estimate
-    from harness.logrates import Contrast
     from harness.rates import Rate
     from harness.run_deltas import Deltas
-
-PER = 100_000
 
 
 @click.command("compare")
@@ -60,20 +58,21 @@ def print_comparison(found: Comparison) -> None:
     click.echo(f"{found.pairs} pairs of turns on the same prefix, {found.unpaired} turns without a partner; "
                f"rates per {PER:,} turns")  # fmt: skip
     rows = [
-        (c.category, name, r.events, r.turns, _per(r.value), _pair(r.jeffreys), _ends(r.clustered), _ends(r.bootstrap),
-         _pair(r.worst), _faults(r))
+        (c.category, name, r.events, r.turns, per(r.value), interval(*r.jeffreys), _ends(r.clustered),
+         _ends(r.bootstrap),
+         interval(*r.worst), _faults(r))
         for c in found.cells for name, r in (("baseline", c.baseline), ("candidate", c.candidate))
     ]  # fmt: skip
     print_table(("category", "model", "events", "turns", "rate", "Jeffreys", "by lineage", "bootstrap", "worst case",
                  "without simulator faults"), rows)  # fmt: skip
     one = found.cells[0].candidate
-    click.echo(f"seen with 95 % from {_per(one.floor)} on ({_per(one.floor_lineages)} if all turns of a lineage are "
+    click.echo(f"seen with 95 % from {per(one.floor)} on ({per(one.floor_lineages)} if all turns of a lineage are "
                f"alike); turns without calls among the candidate's: {one.silent}")  # fmt: skip
     print_table(("category", "only baseline", "only candidate", "difference", "by lineage", "bootstrap", "ratio",
                  "McNemar's p", "Holm's p"), [_paired(c) for c in found.cells if c.paired])  # fmt: skip
     corrected = [
-        (c.category, _ratio(d.added), _ratio(d.uncorrected), _ratio(d.corrected), _per(d.candidate),
-         _per(d.corrected_rate))
+        (c.category, ratio(d.added), ratio(d.uncorrected), ratio(d.corrected), per(d.candidate),
+         per(d.corrected_rate))
         for c in found.cells if (d := c.corrected) is not None
     ]  # fmt: skip
     if corrected:
@@ -100,34 +99,16 @@ def _paired(c: Compared) -> tuple[str, ...]:
     p = c.paired
     assert p is not None
     return (
-        c.category, str(p.only_baseline), str(p.only_candidate), _signed(p.difference.value),
-        f"[{_signed(p.difference.low)}, {_signed(p.difference.high)}]",
-        f"[{_signed(p.bootstrap.low)}, {_signed(p.bootstrap.high)}]", _ratio(p.ratio), f"{p.p:.2g}",
+        c.category, str(p.only_baseline), str(p.only_candidate), signed(p.difference.value),
+        f"[{signed(p.difference.low)}, {signed(p.difference.high)}]",
+        f"[{signed(p.bootstrap.low)}, {signed(p.bootstrap.high)}]", ratio(p.ratio), f"{p.p:.2g}",
         "-" if c.p_holm is None else f"{c.p_holm:.2g}",
     )  # fmt: skip
 
 
 def _faults(rate: Rate) -> str:
-    return f"{_per(rate.without_faults)} ({rate.faulty} by faults)" if rate.faulty else "the same"
-
-
-def _ratio(contrast: Contrast) -> str:
-    value, low, high = contrast.ratio
-    return f"x{value:.2f} [{low:.2f}, {high:.2f}]"
+    return f"{per(rate.without_faults)} ({rate.faulty} by faults)" if rate.faulty else "the same"
 
 
 def _ends(estimate: Estimate) -> str:
-    return _pair((estimate.low, estimate.high))
-
-
-def _pair(bounds: tuple[float, float]) -> str:
-    return f"[{_per(bounds[0])}, {_per(bounds[1])}]"
-
-
-def _per(rate: float) -> str:
-    value = PER * rate
-    return f"{value:,.0f}" if value >= 10 or value == 0 else f"{value:.1f}"
-
-
-def _signed(rate: float) -> str:
-    return f"{PER * rate:+,.0f}"
+    return interval(estimate.low, estimate.high)

@@ -9,15 +9,13 @@ from typing import TYPE_CHECKING
 
 import click
 
+from harness.cli.figures import PER, per, ratio
 from harness.cli.options import day, json_option, print_json, print_table, say, store_option
 
 if TYPE_CHECKING:
     from harness.forecast.record import Frozen, Prediction
     from harness.forecast.score import Scores, Share, Summary
     from harness.forecast.split import Split
-    from harness.logrates import Contrast
-
-PER = 100_000
 
 
 @click.group("forecast")
@@ -164,14 +162,14 @@ def print_record(frozen: Frozen) -> None:
     click.echo(f"turns: {sides}; headline: {record.headline}; rates per {PER:,} turns")
     missing = record.missing["candidate"]
     rows = [
-        (p.category, name, *(_seen(p, missing) if name == "uncorrected" else ("", "")), _per(m.rate),
-         f"[{_per(m.low)}, {_per(m.high)}]", "headline" if name == record.headline else "")
+        (p.category, name, *(_seen(p, missing) if name == "uncorrected" else ("", "")), per(m.rate),
+         interval(m.low, m.high), "headline" if name == record.headline else "")
         for p in record.predictions if p.threshold == 1 for name, m in p.methods.items()
     ]  # fmt: skip
     header = ("category", "method", "seen", "worst case", "rate", f"{100 * record.confidence:g} %", "")
     print_table(header, rows)
     least = detection_floor(len(record.sample["candidate"]))
-    click.echo(f"rates from {_per(least)} on are seen with 95 % in so many independent turns; a category that was not "
+    click.echo(f"rates from {per(least)} on are seen with 95 % in so many independent turns; a category that was not "
                f"seen may be as frequent as that")  # fmt: skip
     warning = few_clusters(min(record.lineages.values()))
     if warning is not None:
@@ -188,7 +186,7 @@ def print_scores(found: Scores) -> None:
     if not found.same_stack:
         click.echo("WARNING: graded by another stack than the forecast was frozen with")
     rows = [
-        (o.category, m.method, _per(m.predicted), f"{o.events} ({m.low}-{m.high})", _per(o.observed),
+        (o.category, m.method, per(m.predicted), f"{o.events} ({m.low}-{m.high})", per(o.observed),
          f"{m.factor:.2f}", "yes" if m.covered else "no", {None: "-", True: "right", False: "wrong"}[m.direction],
          f"{m.log_score:.2f}")
         for o in found.outcomes for m in o.methods
@@ -215,10 +213,10 @@ def print_split(parts: tuple[Split, ...]) -> None:
     click.echo("error of the headline as factors: correction x prefix shift x environment")
     print_table(
         ("category", "error", "correction", "prefix shift", "environment"),
-        [(p.category, f"{_times(p.error)}", _times(p.correction), _ratio(p.prefix_shift), _ratio(p.environment))
+        [(p.category, f"{_times(p.error)}", _times(p.correction), ratio(p.prefix_shift), ratio(p.environment))
          for p in parts],
     )  # fmt: skip
-    rows = [(p.category, f"{a.cut:g}", a.old_turns, a.own_turns, _ratio(a.effect)) for p in parts for a in p.authorship]
+    rows = [(p.category, f"{a.cut:g}", a.old_turns, a.own_turns, ratio(a.effect)) for p in parts for a in p.authorship]
     if rows:
         click.echo("turns that the old model began, against turns that the candidate began")
         print_table(("category", "cut", "old turns", "own turns", "factor"), rows)
@@ -234,22 +232,12 @@ def _summary_row(s: Summary) -> tuple[str, ...]:
 def _seen(p: Prediction, missing: int) -> tuple[str, str]:
     """How often the candidate showed it, and the rates if none and if all of the missing turns had."""
     whole = p.turns + missing
-    return f"{p.events} of {p.turns}", f"[{_per(p.events / whole)}, {_per((p.events + missing) / whole)}]"
+    return f"{p.events} of {p.turns}", interval(p.events / whole, (p.events + missing) / whole)
 
 
 def _of(share: Share) -> str:
     return f"{share.hits:g}/{share.of} [{100 * share.low:.0f}, {100 * share.high:.0f}] %"
 
 
-def _per(rate: float) -> str:
-    value = PER * rate
-    return f"{value:,.0f}" if value >= 10 or value == 0 else f"{value:.1f}"
-
-
 def _times(log: float) -> str:
     return f"x{math.exp(log):.2f}"
-
-
-def _ratio(contrast: Contrast) -> str:
-    value, low, high = contrast.ratio
-    return f"x{value:.2f} [{low:.2f}, {high:.2f}]"
