@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.cli.figures import PER, per, ratio
+from harness.cli.figures import PER, interval, per, ratio
 from harness.cli.options import day, json_option, print_json, print_table, say, store_option
 
 if TYPE_CHECKING:
