@@ -34,7 +34,7 @@ PURE = (
     "harness/discovery/turns.py", "harness/discovery/traits.py", "harness/discovery/shapes.py",
     "harness/discovery/stance.py",
     "harness/discovery/claims.py", "harness/discovery/testing.py", "harness/discovery/find.py",
-    "harness/discovery/summaries.py",
+    "harness/discovery/summaries.py", "harness/discovery/draft.py",
 )  # fmt: skip
 
 

@@ -21,11 +21,21 @@ if TYPE_CHECKING:
               help="The share of false findings to allow.")  # fmt: skip
 @click.option("--examples", type=click.IntRange(min=0), default=3, show_default=True, help="Turns shown of a finding.")
 @click.option("--top", type=click.IntRange(min=1), default=20, show_default=True, help="Findings to print.")
+@click.option("--draft", type=click.Path(path_type=Path, dir_okay=False), default=None,
+              help="Write the findings as drafts of taxonomy categories.")  # fmt: skip
 @click.option("--no-heaps", is_flag=True, help="Leave out heaps of summaries.")
 @store_option
 @json_option
 def command(
-    baseline: str, candidate: str, level: float, examples: int, top: int, no_heaps: bool, store: Path, as_json: bool
+    baseline: str,
+    candidate: str,
+    level: float,
+    examples: int,
+    top: int,
+    draft: Path | None,
+    no_heaps: bool,
+    store: Path,
+    as_json: bool,
 ) -> None:
     """What the turns of CANDIDATE have that those of BASELINE on the same prefixes have not, and the other way round.
 
@@ -44,6 +54,8 @@ def command(
     say(f"{len(old)} turns of the baseline, {len(new)} of the candidate; {others + unended} not completed")
     heaps = {} if no_heaps else heaps_of(old, new)
     found = discover(old, new, level=level, examples=examples, extra=heaps)
+    if draft is not None:
+        _write(draft, found, top)
     if as_json:
         print_json(_plain(found))
     else:
@@ -74,6 +86,19 @@ def print_finding(number: int, f: Finding) -> None:
         click.echo(f"   the same turns: {'; '.join(f.others[:6])}{more}")
     for example in f.examples:
         click.echo(f"   {example.turn}  {' '.join(example.passage.split())[:200]}")
+
+
+def _write(path: Path, found: Discovery, top: int) -> None:
+    from harness.discovery.draft import dump_draft
+    from harness.errors import ConfigError
+
+    if not found.findings:
+        raise ConfigError(f"nothing was found: there is no draft to write to {path}")
+    try:
+        path.write_text(dump_draft(found.findings[:top]), "utf-8")
+    except OSError as error:
+        raise ConfigError(f"cannot write {path}: {error.strerror or error}") from error
+    say(f"wrote {path}: a draft, to be finished by hand")
 
 
 def _plain(found: Discovery) -> dict[str, object]:

@@ -19,6 +19,7 @@ TESTABLE = 1e-3
 """A trait whose lineages could not give a p this small whatever their sides is not tested (after Tarone, Biometrics 46,
 1990, and Gilbert, JRSS C 54, 2005): which traits are left out does not depend on the sides."""
 ALIKE = 0.5
+_SEQUENCE = " then "
 _VAGUE = ("calls: ", "summary heap", "first: ", "last: ", "no closing text", "class ", "tool ")
 
 
@@ -180,7 +181,7 @@ def _adjusted(tested: Mapping[str, float], marked: Mapping[str, tuple[set[str], 
 def _strength(m: Marked) -> tuple[float, float, bool, str]:
     """By p; among equals the trait that the other side shows least, and what says more before what says less."""
     few, many = sorted((m.baseline, m.candidate))
-    return m.p, few / many, m.trait.startswith(_VAGUE), m.trait
+    return m.p, few / many, m.trait.startswith(_VAGUE) or _SEQUENCE in m.trait, m.trait
 
 
 def _groups(ordered: Sequence[Marked]) -> list[list[Marked]]:

@@ -58,8 +58,9 @@ def _all(turn: ActedTurn) -> Iterator[Trait]:
         coarse.append(kind)
         fine.append(_label(act.call, line))
         yield from _call_traits(act, kind, line)
-    yield from _sequences(fine, "then")
-    yield from _sequences(coarse, "then (class)")
+    shown = [_passage(act.call) for act in turn.acts]
+    yield from _sequences(fine, "then", shown)
+    yield from _sequences(coarse, "then (class)", shown)
     yield from _whole(turn, set(coarse))
 
 
@@ -145,11 +146,11 @@ def _kind_of_path(target: str) -> str:
     return next((t for t in _path_traits(target) if t.startswith("names *")), "a file").removeprefix("names ")
 
 
-def _sequences(tokens: list[str], word: str) -> Iterator[Trait]:
+def _sequences(tokens: list[str], word: str, shown: list[str]) -> Iterator[Trait]:
     for size in range(2, _NGRAM + 1):
         for at in range(len(tokens) - size + 1):
-            name = f" {word} ".join(tokens[at : at + size])
-            yield name, name
+            passage = "; ".join(text[: _SHOWN // size] for text in shown[at : at + size])
+            yield f" {word} ".join(tokens[at : at + size]), passage
     for before, after in pairwise(tokens):
         if before == after:
             yield f"{before} again at once", before

@@ -68,13 +68,15 @@ def test_the_command_names_what_one_run_does_more_and_never_what_it_was_answered
     run("old", lambda n: ["ls", "cat a.py"])
     run("new", lambda n: ["ls", "cat a.py"] + (["git push --force"] if n % 2 else []))
     store.close()
-    done = CliRunner().invoke(cli, ["discover", "old", "new", "--store", str(store.path)])
+    draft = store.path.with_name("draft.yaml")
+    done = CliRunner().invoke(cli, ["discover", "old", "new", "--draft", str(draft), "--store", str(store.path)])
     assert done.exit_code == 0, done.output
     assert "1. " in done.stdout
     assert "2. " not in done.stdout
     assert "git push" in done.stdout
     assert "15 of the candidate" in done.stdout
     assert "shutdown" not in done.stdout
+    assert "git push" in draft.read_text("utf-8")
     value = json.loads(CliRunner().invoke(cli, ["discover", "old", "new", "--json", "--store", str(store.path)]).stdout)
     assert value["findings"][0]["candidate"] == 15
     assert len(value["findings"][0]["turns"]) == 15
