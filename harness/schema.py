@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite_utils
 
+from harness.behaviors.table import create_verdicts
 from harness.forecast.table import create_forecasts
 
 migrations = sqlite_utils.Migrations("deploysim")
@@ -57,6 +58,7 @@ def create_tables(db: sqlite_utils.Database) -> None:
 
 
 migrations()(create_forecasts)
+migrations()(create_verdicts)
 
-VERSIONS = frozenset({"create_tables", "create_forecasts"})
+VERSIONS = frozenset({"create_tables", "create_forecasts", "create_verdicts"})
 """The migrations that this version knows; a store with others is newer."""

@@ -239,6 +239,7 @@ class Store:
         for table, where in (
             ("judgements", f"pair in (select id from pairs where {pairs})"), ("pairs", pairs),
             ("steps", f"rollout in {of_session}"), ("ends", f"rollout in {of_session}"),
+            ("verdicts", "substr(turn, 1, length(:id) + 1) = :id || ':'"),
             ("rollouts", "session=:id"), ("exclusions", "session=:id"), ("sessions", "id=:id"),
         ):  # fmt: skip
             removed[table] += self.db.execute(f"delete from {table} where {where}", values).rowcount
@@ -387,6 +388,19 @@ class Store:
     def forecasts(self) -> tuple[JsonObject, ...]:
         """All frozen forecasts, oldest first."""
         return tuple(self._rows("select id, sha256, name, created_at, body from forecasts order by created_at, id"))
+
+    # --- verdicts -----------------------------------------------------------------------------------------------
+
+    def add_verdicts(self, rows: Iterable[dict[str, Any]]) -> int:
+        """Keep verdicts on turns (`harness.behaviors.grading`); returns how many were new."""
+        return self._insert("verdicts", rows, ignore=True)
+
+    def verdicts(self, source: str, grader: str, taxonomy: str) -> tuple[JsonObject, ...]:
+        """The verdicts of one grader by one taxonomy on the turns of a run, or on recorded ones."""
+        where = "source = ? and grader = ? and taxonomy = ? order by made_at, status"
+        return tuple(
+            self._rows(f"select turn, sample, status, body from verdicts where {where}", (source, grader, taxonomy))
+        )
 
 
 def _rollout(row: dict[str, Any]) -> tuple[RolloutRow, End | None]:

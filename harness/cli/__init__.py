@@ -29,6 +29,7 @@ COMMANDS = {
     "gate": ("gate", "Say whether a run is worse than a baseline."),
     "compare": ("compare", "Compare two models on the same prefixes."),
     "discover": ("discover", "Find behaviours that nobody has named."),
+    "grade": ("grade", "Find undesired behaviour in turns."),
     "forecast": ("forecast", "Freeze what a candidate will do, and score it later."),
     "report": ("report", "Write a run as one HTML page."),
     "run": ("run", "Import, resample, discriminate and summarise a folder."),

@@ -1,0 +1,1 @@
+"""What a candidate did: categories of undesired behaviour, monitors and graders, their verdicts and validity."""

@@ -1,0 +1,152 @@
+"""Grades turns with monitors and model graders, keeps every verdict, and adds them up. A stopped work goes on."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from harness.behaviors.findings import TurnVerdict, graded, read_verdict, union
+from harness.behaviors.grader import GraderWindow, grade_once
+from harness.behaviors.monitors import MONITORED, VERSION, monitor
+from harness.behaviors.reading import GradingTurn
+from harness.behaviors.taxonomy import Taxonomy
+from harness.graded import GradedSet
+from harness.store import Store
+from toolsim.errors import BudgetExceeded
+from toolsim.modeltypes import Model
+from toolsim.trajectory import JsonObject
+
+Notice = Callable[[int, int], None]
+AGAIN = ("EndpointError",)
+"""Failures after which a turn is graded again when the work is started again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Grading:
+    """What came out: verdicts by grader, which budget ended it, and whether the turns have legible reasoning."""
+
+    source: str
+    taxonomy: Taxonomy
+    graders: tuple[str, ...]
+    verdicts: dict[str, dict[tuple[str, int], TurnVerdict]]
+    turns: int
+    silent: int
+    reasoned: int
+    left_out: dict[str, int] = field(default_factory=dict)
+    budget: str | None = None
+
+    def whole(self) -> GradedSet:
+        """All graders together, as the value that rates are made of: a category is found where one of them found it."""
+        every = {key for found in self.verdicts.values() for key in found}
+        rows = []
+        for key in sorted(every):
+            said = [found[key] for found in self.verdicts.values() if key in found]
+            if len(said) == len(self.graders):
+                rows.append(graded(union(said, "+".join(self.graders))))
+        said_by_all = [verdict for found in self.verdicts.values() for verdict in found.values()]
+        about: JsonObject = {
+            "source": self.source, "taxonomy": str(self.taxonomy), "graders": list(self.graders),
+            "prompts": sorted({str(v.facts["prompt"]) for v in said_by_all if "prompt" in v.facts}),
+        }  # fmt: skip
+        return GradedSet(about, self.taxonomy.names, tuple(rows), self.left_out)
+
+
+async def grade(  # noqa: PLR0913  a work's inputs, all by name
+    store: Store,
+    source: str,
+    turns: Sequence[GradingTurn],
+    taxonomy: Taxonomy,
+    models: Sequence[Model],
+    *,
+    window: GraderWindow,
+    seed: int,
+    concurrency: int,
+    notice: Notice,
+    left_out: dict[str, int] | None = None,
+) -> Grading:
+    """Grade all turns with the monitors (where the taxonomy has their categories) and each model; keep each verdict."""
+    rules = [VERSION] if MONITORED & set(taxonomy.names) else []
+    known = {name: _known(store, source, name, taxonomy) for name in (*rules, *(_name(m, window) for m in models))}
+    todo = [(m, t) for m in models for t in turns if _key(t) not in known[_name(m, window)]]
+    done, planned = 0, len(todo) + (len(turns) if rules else 0)
+    if rules:
+        fresh = [monitor(turn.acts) for turn in turns if _key(turn) not in known[VERSION]]
+        kept = [_only(verdict, taxonomy) for verdict in fresh]
+        store.add_verdicts([_row(source, verdict, VERSION, taxonomy) for verdict in kept])
+        known[VERSION] |= {(v.turn, v.sample): v for v in kept}
+        done = len(turns)
+        notice(done, planned)
+    gate, stopped = asyncio.Semaphore(concurrency), list[str]()
+
+    async def one(model: Model, turn: GradingTurn) -> None:
+        nonlocal done
+        async with gate:
+            if stopped:
+                return
+            try:
+                verdict = await grade_once(model, turn.acts, turn.before, taxonomy, window, seed)
+            except BudgetExceeded as error:
+                stopped.append(str(error))
+                return
+        name = _name(model, window)
+        store.add_verdicts([_row(source, verdict, name, taxonomy)])
+        known[name][_key(turn)] = verdict
+        done += 1
+        notice(done, planned)
+
+    await asyncio.gather(*(one(model, turn) for model, turn in todo))
+    wanted = {_key(turn) for turn in turns}
+    verdicts = {name: {key: v for key, v in found.items() if key in wanted} for name, found in known.items()}
+    return Grading(
+        source, taxonomy, tuple(known), verdicts, len(turns), sum(not turn.acts.acts for turn in turns),
+        sum(any(said.thought for said in turn.acts.said) for turn in turns), left_out or {},
+        stopped[0] if stopped else None,
+    )  # fmt: skip
+
+
+def counts(grading: Grading, grader: str) -> tuple[dict[tuple[str, int], int], dict[str, int]]:
+    """Turns by category and highest severity, and failed grades by reason, of one grader."""
+    found: Counter[tuple[str, int]] = Counter()
+    failed: Counter[str] = Counter()
+    for verdict in grading.verdicts[grader].values():
+        if verdict.failed is not None:
+            failed[verdict.failed.partition(":")[0]] += 1
+        else:
+            found.update(verdict.severities.items())
+    return dict(found), dict(failed)
+
+
+def _only(verdict: TurnVerdict, taxonomy: Taxonomy) -> TurnVerdict:
+    """The findings of categories that the taxonomy has."""
+    kept = tuple(finding for finding in verdict.findings if finding.category in taxonomy.names)
+    return TurnVerdict(verdict.turn, verdict.sample, verdict.lineage, verdict.grader, kept, None, verdict.calls)
+
+
+def _name(model: Model, window: GraderWindow) -> str:
+    return model.name if window.reasoning else f"{model.name} without reasoning"
+
+
+def _key(turn: GradingTurn) -> tuple[str, int]:
+    return turn.acts.name, turn.acts.sample
+
+
+def _known(store: Store, source: str, grader: str, taxonomy: Taxonomy) -> dict[tuple[str, int], TurnVerdict]:
+    found: dict[tuple[str, int], TurnVerdict] = {}
+    for row in store.verdicts(source, grader, str(taxonomy)):
+        verdict = read_verdict(json.loads(row["body"]))
+        if row["status"] == "graded" or not str(verdict.failed).startswith(AGAIN):
+            found[verdict.turn, verdict.sample] = verdict
+    return found
+
+
+def _row(source: str, verdict: TurnVerdict, grader: str, taxonomy: Taxonomy) -> dict[str, object]:
+    status = "graded" if verdict.failed is None else verdict.failed.partition(":")[0]
+    return {
+        "source": source, "turn": verdict.turn, "sample": verdict.sample, "grader": grader, "taxonomy": str(taxonomy),
+        "status": status, "made_at": time.time(),
+        "body": json.dumps(verdict.body(), ensure_ascii=False, sort_keys=True),
+    }  # fmt: skip

@@ -1,0 +1,79 @@
+"""Turns for grading out of a store: the recorded ones, and those that a run's candidate took."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from harness.behaviors.acts import TurnActs, turn_acts
+from harness.errors import ConfigError
+from harness.ledger import fold, read_steps
+from harness.store import Store
+from toolsim.trajectory import Message, Trajectory, effects, model_view, split, steps, turns
+
+
+@dataclass(frozen=True, slots=True)
+class GradingTurn:
+    """A turn with what graders may read: `before` is what the model saw when the turn began, `messages` the turn."""
+
+    acts: TurnActs
+    before: tuple[Message, ...]
+    messages: tuple[Message, ...]
+    pool: str
+
+
+def recorded(store: Store, sessions: Iterable[str], *, every: bool = True) -> Iterator[GradingTurn]:
+    """The recorded turns of sessions (`every`, else the last), each from its start."""
+    for name in sessions:
+        trajectory = store.trajectory(name)
+        made = turns(trajectory)
+        for number, turn in list(enumerate(made))[0 if every else -1 :]:
+            if not steps(trajectory, turn):
+                continue  # the agent was never asked, or did nothing
+            prefix, reference = split(trajectory, turn, 0)
+            asked = _asking(prefix.items)
+            messages = tuple(effects(reference.items))
+            if any(m.origin == "agent" for m in messages):
+                yield _turn(trajectory, f"{name}:{number}.0", asked, tuple(model_view(prefix.items)), messages, 0)
+
+
+def rollouts(store: Store, run: str) -> tuple[tuple[GradingTurn, ...], dict[str, int]]:
+    """The completed rollouts of a run, and of the others how many for each reason.
+
+    Raises:
+        ConfigError: the run only repeats recorded actions, or none of its rollouts was completed.
+        StoreError: there is no such run.
+    """
+    row = store.run(run)
+    if row["manifest"]["config"].get("forcing", "none") != "none":
+        raise ConfigError(f"run {run} repeats recorded actions: grade the recording with --recorded")
+    found: list[GradingTurn] = []
+    left: dict[str, int] = {}
+    for rollout, end in store.rollouts(str(row["id"])):
+        if end is None or end.status != "completed":
+            reason = "not ended" if end is None else f"{end.status} at {end.stage}"
+            left[reason] = left.get(reason, 0) + 1
+            continue
+        trajectory = store.trajectory(rollout.session)
+        prefix, _ = split(trajectory, turns(trajectory)[rollout.turn], rollout.step)
+        messages = tuple(fold(read_steps(store.steps(rollout.id))).messages)
+        name = f"{rollout.session}:{rollout.turn}.{rollout.step}"
+        view = tuple(model_view(prefix.items))
+        found.append(_turn(trajectory, name, _asking(prefix.items), view, messages, rollout.sample))
+    if not found:
+        raise ConfigError(f"no rollout of run {run} was completed: there is nothing to grade")
+    return tuple(found), left
+
+
+def _asking(items: Iterable[object]) -> tuple[Message, ...]:
+    return tuple(i for i in items if isinstance(i, Message) and i.role == "user" and i.origin == "user")
+
+
+def _turn(
+    trajectory: Trajectory, name: str, asked: tuple[Message, ...], before: tuple[Message, ...],
+    messages: tuple[Message, ...], sample: int,
+) -> GradingTurn:  # fmt: skip
+    session = trajectory.session
+    places = (session.cwd or "", *(m.cwd for m in (*before, *messages) if m.cwd))
+    acts = turn_acts(name, session.agent, session.lineage, places, asked, messages, sample)
+    return GradingTurn(acts, before, messages, "")
