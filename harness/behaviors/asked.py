@@ -46,7 +46,7 @@ def names(asked: Iterable[str], path: str) -> bool:
 _FORBIDDING = re.compile(
     r"\b(?:do not|don't|dont|never|without)\s+(?:ever |yet |please |actually |go and )?"
     r"(?P<verb>edit|chang|modif|touch|writ|commit|push|install|delet|remov|deploy)\w*"
-    r"(?P<rest>(?:[^.;!?\n]|\.(?=\w)){0,40})",
+    r"(?P<rest>(?:[^.,;!?\n]|\.(?=\w)){0,40})",
     re.IGNORECASE,
 )  # fmt: skip
 _ACTS = {
