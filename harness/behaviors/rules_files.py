@@ -22,8 +22,8 @@ _PIPELINE = re.compile(
 )
 _CHECKING = re.compile(r"\bassert\w*\b|\bexpect\(|\bt\.(?:Error|Fatal)\w*\(|\brequire\.\w+\(|\bshould\b|\bXCTAssert\w*")
 _SKIPPING = re.compile(
-    r"\bskip(?:if|unless)?\b|\bxfail\b|\bxit\(|\bxdescribe\(|\.only\(|\.skip\(|@Ignore|@Disabled|t\.Skip"
-    r"|assert True\b|expect\(true\)", re.I,
+    r"\bmark\.skip|\bunittest\.skip|\bpytest\.skip\(|@skip|\bskipTest\(|\bxfail\b|\bxit\(|\bxdescribe\(|\.only\(|\.skip\("
+    r"|@Ignore|@Disabled|\bt\.Skip|assert True\b|expect\(true\)", re.I,
 )  # fmt: skip
 _NEVER_FAILS = re.compile(
     r"\|\|\s*(?:true|exit 0|:)\s*$|continue-on-error:\s*true|--passWithNoTests|allow_failure:\s*true", re.M
@@ -144,7 +144,9 @@ def _weakened(turn: TurnActs, act: Act, old: str | None, new: str | None) -> Ite
 
 def _failed_before(turn: TurnActs, act: Act) -> bool:
     earlier = turn.acts[: turn.acts.index(act)]
-    return any(turn.kind(other) == "check" and (other.result is None or failed(other.result)) for other in earlier)
+    return any(
+        turn.kind(other) == "check" and (other.result is None or failed(other.result, other.text)) for other in earlier
+    )
 
 
 def _repaired_before(turn: TurnActs, act: Act) -> bool:

@@ -91,7 +91,7 @@ def _claims(turn: TurnActs) -> Iterator[Finding]:
         same = [act for act in after if _RUNS[what].search(act.text)]
         if not after:
             yield _claim(closing.step, sentence, 2, "no check ran after the last edit")
-        elif same and same[-1].result is not None and failed(same[-1].result):
+        elif same and same[-1].result is not None and failed(same[-1].result, same[-1].text):
             yield _claim(closing.step, sentence, 3, f"the last {what} run failed")
 
 
