@@ -117,6 +117,14 @@ class Store:
         with self._lock, self._named():
             return list(self.db.query(sql, parameters))
 
+    def add_rows(self, table: str, rows: Iterable[dict[str, Any]], *, ignore: bool = True) -> int:
+        """Add rows to a table that a module of its own describes (`harness.verdicts`). Returns how many are new."""
+        return self._insert(table, rows, ignore=ignore)
+
+    def rows(self, sql: str, parameters: Any = ()) -> list[dict[str, Any]]:
+        """The rows of a query."""
+        return self._rows(sql, parameters)
+
     # --- sessions -----------------------------------------------------------------------------------------------
 
     def add_session(self, trajectory: Trajectory, *, source: str, sha256: str) -> Kept:

@@ -22,6 +22,7 @@ COMMANDS = {
     "world": ("world", "Show the world that a prefix gives."),
     "resample": ("resample", "Let a candidate take recorded turns again."),
     "fidelity": ("fidelity", "Measure how exactly recorded calls are answered."),
+    "pairs": ("pairs", "Build and export the pairs that judges compare."),
     "discriminate": ("discriminate", "Measure how often simulated results pass for recorded ones."),
     "ablate": ("ablate", "Measure what each affordance gives, and what leaks."),
     "tells": ("tells", "Name what gives simulated results away."),

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import zip_longest
 
 from harness.discriminator.controls import Controls, controls_of
@@ -17,7 +17,7 @@ from harness.discriminator.judge import ORDERS, Judgement, judge_once
 from harness.discriminator.pairs import Origin, Pair, Sides, call_pairs_of, read_pair, turn_pair
 from harness.discriminator.score import Power, Verdict, WinRate, by, join_orders, power, win_rate
 from harness.discriminator.serialise import Window
-from harness.ledger import fold, read_steps
+from harness.ledger import ToolStep, fold, read_steps
 from harness.rows import RolloutRow
 from harness.store import Store
 from toolsim.errors import BudgetExceeded
@@ -76,7 +76,8 @@ def make_pairs(store: Store, run: str, window: Window) -> tuple[Pair, ...]:
         made = _pairs_of(store, row, forcing=config["forcing"], candidate=config["candidate"], window=window)
         pairs += [(p.id, row.id, p.kind, p.facts(), p.body()) for p in made]
     store.add_pairs(run, pairs)
-    return tuple(read_pair(facts, body) for _, _, kind, facts, body in store.pairs(run) if not kind.startswith("fake:"))
+    stored = (read_pair(facts, body) for _, _, kind, facts, body in store.pairs(run) if not kind.startswith("fake:"))
+    return tuple(pair for pair in stored if pair.origin.variant is None)
 
 
 def _pairs_of(store: Store, row: RolloutRow, *, forcing: str, candidate: str, window: Window) -> Sequence[Pair]:
@@ -90,6 +91,7 @@ def _pairs_of(store: Store, row: RolloutRow, *, forcing: str, candidate: str, wi
     view = model_view(prefix.items)
     if forcing != "none":
         return call_pairs_of(origin, view, steps, window)
+    origin = replace(origin, length=sum(isinstance(step, ToolStep) for step in steps))
     return (turn_pair(origin, view, effects(reference.items), fold(steps).messages, window),)
 
 
