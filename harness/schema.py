@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sqlite_utils
 
+from harness.verdicts import create_verdicts
+
 migrations = sqlite_utils.Migrations("deploysim")
 
 
@@ -54,5 +56,7 @@ def create_tables(db: sqlite_utils.Database) -> None:
     db.table("exclusions").create({"run": str, "session": str, "reason": str}, pk=("run", "session", "reason"))
 
 
-VERSIONS = frozenset({"create_tables"})
+migrations()(create_verdicts)
+
+VERSIONS = frozenset({"create_tables", "create_verdicts"})
 """The migrations that this version knows; a store with others is newer."""

@@ -22,6 +22,7 @@ from harness.errors import StoreError
 from harness.pools import pool_of
 from harness.rows import End, LedgerStep, RolloutRow, SessionRow
 from harness.schema import VERSIONS, migrations
+from harness.verdicts import TABLES_OF_PAIRS
 from repos.catalog import KnownRepository
 from toolsim.family import family
 from toolsim.trajectory import JsonObject, Session, Trajectory, call_pairs, dump_trajectory, load_trajectory, turns
@@ -245,7 +246,8 @@ class Store:
         values = {"id": state, "recorded": recorded}
         self.db.execute("insert or ignore into purged select sha256, :recorded from sessions where id=:id", values)
         for table, where in (
-            ("judgements", f"pair in (select id from pairs where {pairs})"), ("pairs", pairs),
+            *((name, f"pair in (select id from pairs where {pairs})") for name in ("judgements", *TABLES_OF_PAIRS)),
+            ("pairs", pairs),
             ("steps", f"rollout in {of_session}"), ("ends", f"rollout in {of_session}"),
             ("rollouts", "session=:id"), ("exclusions", "session=:id"), ("sessions", "id=:id"),
         ):  # fmt: skip

@@ -30,7 +30,8 @@ _LINES = re.compile(
     | \[the\ command\ completed\ with\ exit\ code\ -?\d+\.\] | \[command\ finished\ with\ exit\ code\ -?\d+\]
     | \[current\ working\ directory:\ .*\] | \[python\ interpreter:\ .*\] | shell\ cwd\ was\ reset\ to\ .*
     | \(open\ file:\ .*\) | \(current\ directory:\ .*\) | bash-\$ | \[file:\ .*\ \(\d+\ lines\ total\)\]
-    | chunk\ id:\ .* | wall\ time:\ [\d.]+\ seconds | original\ token\ count:\ \d+ | total\ output\ lines:\ \d+ | output:
+    | chunk\ id:\ .* | wall\ time:\ [\d.]+\ seconds | original\ token\ count:\ \d+
+    | total\ output\ lines:\ \d+ | output:
     | process\ group\ pgid:\ .* | background\ pids:\ \(none\) | signal:\ (?:0|\(none\)) | error:\ \(none\)
     | \(\d+\ more\ lines\ (?:above|below)\)
     | warning:\ truncated\ output\ \(original\ token\ count:\ \d+\)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from harness.discriminator.judges import Panel
 from harness.discriminator.measure import Realism
 from harness.discriminator.serialise import plain, serialise_call, serialise_message
 from harness.fidelity import grade_results
@@ -55,8 +56,8 @@ class Shown:
     verdict: str | None
 
 
-def render_page(store: Store, run: str, realism: Realism | None) -> str:
-    """The page of a run, as HTML text."""
+def render_page(store: Store, run: str, realism: Realism | None, panel: Panel | None = None) -> str:
+    """The page of a run, as HTML text; `panel` has all its judges side by side."""
     manifest = store.run(run)
     verdicts = _verdicts(store, run)
     shown = [show_rollout(store, row, end, verdicts) for row, end in store.rollouts(run)]
@@ -74,8 +75,11 @@ def render_page(store: Store, run: str, realism: Realism | None) -> str:
     )  # fmt: skip
     environment.filters["inert"] = lambda value: inert(str(value))
     environment.filters["percent"] = lambda value: "–" if value is None else f"{100 * value:.1f} %"
+    environment.filters["probability"] = lambda value: "–" if value is None else f"{value:.3f}"
     template = environment.get_template("page.html.j2")
-    return template.render(run=manifest, realism=realism, rollouts=shown, ends=ends, rungs=rungs, exclusions=exclusions)
+    return template.render(
+        run=manifest, realism=realism, panel=panel, rollouts=shown, ends=ends, rungs=rungs, exclusions=exclusions
+    )
 
 
 def show_rollout(store: Store, row: RolloutRow, end: End | None, verdicts: dict[str, str]) -> Shown:

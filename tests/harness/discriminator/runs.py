@@ -44,7 +44,15 @@ def output(n):
 def maker(store, recorded):
     """A run in `store` of recorded actions: `run(simulate)` gives each recorded text its answer."""
 
-    def make(simulate=lambda n, text: f"simulated {n}\n{text}", sessions=4, calls=3, config=None, name="run1", pool="tune", taken_in=True):
+    def make(
+        simulate=lambda n, text: f"simulated {n}\n{text}",
+        sessions=4,
+        calls=3,
+        config=None,
+        name="run1",
+        pool="tune",
+        taken_in=True,
+    ):
         settings = {"forcing": "teacher", "candidate": "recorded", "simulator": "none", **(config or {})}
         store.begin_run(name, "resample", {"config": settings}, now=1.0)
         for number in range(sessions):

@@ -12,11 +12,10 @@ from harness.discriminator.pairs import Origin, Pair
 from harness.discriminator.serialise import Window
 from harness.ledger import ModelStep, write_step
 from harness.rows import RolloutRow
+from tests.harness.discriminator.runs import always_a, judge, output, perfect
 from toolsim.errors import EndpointError, Refused
 from toolsim.modeltypes import Budget
-from toolsim.scripted import ScriptedModel
 from toolsim.trajectory import Message
-from tests.harness.discriminator.runs import always_a, judge, output, perfect, says
 
 MEASURE = Measure(pairs=100, fakes=0)
 

@@ -85,7 +85,9 @@ def test_content_that_stands_in_both_pools_is_found_and_never_reported_on(store,
     found = build(store, held, purpose="report")
     assert (len(found.pairs), found.shared, found.left_out) == (11, 1, {"also in the tune pool": 1})
     # the other way it is no leak: what was tuned on may be tuned on again
-    assert shared_ids(store, ("stripped",)) == {replace(p, origin=replace(p.origin, variant="stripped")).id for p in [known]}
+    assert shared_ids(store, ("stripped",)) == {
+        replace(p, origin=replace(p.origin, variant="stripped")).id for p in [known]
+    }
 
 
 def test_variants_are_made_of_the_same_pairs_and_say_what_was_left_out(store, run):

@@ -17,24 +17,22 @@ def pair(recorded, simulated="simulated"):
 @pytest.mark.parametrize(
     ("text", "bare"),
     [
-        ("     1→import os\n     2→\n     3→x = 1\n\n<system-reminder>\nBe good.\n</system-reminder>\n",
-         "import os\n\nx = 1"),
+        ("     1→import os\n     2→\n     3→x\n\n<system-reminder>\nBe good.\n</system-reminder>\n", "import os\n\nx"),
         ("    1\timport os\n    2\tx", "import os\nx"),
-        ("Chunk ID: [id]\nWall time: 0.0521 seconds\nProcess exited with code 1\nOriginal token count: 3\nOutput:\nno\n",
-         "no\n"),
+        ("Chunk ID: [id]\nWall time: 0.05 seconds\nProcess exited with code 1\nOutput:\nno\n", "no\n"),
         ("Exit code: 0\nWall time: 0.1 seconds\nTotal output lines: 900\nOutput:\na…12 tokens truncated…b", "ab"),
         ("<returncode>1</returncode>\n<output>\nboom\n</output>", "boom\n"),
         ("Exit code 2\nls: cannot access 'x'", "ls: cannot access 'x'"),
         ("a.py\nShell cwd was reset to /work", "a.py\n"),
-        ("a\n[The command completed with exit code 0.]\n[Current working directory: /w]\n"
-         "[Python interpreter: /usr/bin/python]\n[Command finished with exit code 0]", "a\n"),
-        ("[File: /w/a.py (120 lines total)]\n(9 more lines above)\n10:def f():\n11:    pass\n(109 more lines below)\n"
-         "(Open file: /w/a.py)\n(Current directory: /w)\nbash-$", "def f():\n    pass\n"),
+        ("a\n[The command completed with exit code 0.]\n[Current working directory: /w]", "a\n"),
+        ("a\n[Python interpreter: /usr/bin/python]\n[Command finished with exit code 0]", "a\n"),
+        ("[File: /w/a.py (120 lines total)]\n(9 more lines above)\n10:def f():\n11:    pass", "def f():\n    pass"),
+        ("a\n(109 more lines below)\n(Open file: /w/a.py)\n(Current directory: /w)\nbash-$", "a\n"),
         ("a\n<shellId: 4 completed with exit code 0>", "a\n"),
         ("x\n... [12 lines truncated] ...\ny", "x\ny"),
         ("x\n... 12 lines truncated ...\ny", "x\ny"),
     ],
-)  # fmt: skip
+)
 def test_the_text_of_the_scaffold_goes_and_that_of_the_tool_stays(text, bare):
     assert strip_scaffold(text) == bare
 
