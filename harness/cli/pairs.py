@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 @click.option("--strip-scaffold", is_flag=True, help="Remove the scaffold's own text from both sides.")
 @click.option("--match-length", is_flag=True, help="Only pairs whose sides are of like length.")
 @click.option("--purpose", type=click.Choice(["tune", "report"]), default=None,
-              help="What for: `tune` refuses the report pool, `report` leaves out all that is not of it alone.")  # fmt: skip
+              help="What for: `tune` refuses the report pool, `report` leaves out what is not its alone.")  # fmt: skip
 @store_option
 @json_option
 def command(
