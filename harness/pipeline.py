@@ -11,6 +11,7 @@ from pathlib import Path
 from harness import experiment
 from harness.batch import Notice, Outcome
 from harness.config import RunConfig
+from harness.discriminator.grading import Rubric, grade_run
 from harness.discriminator.judges import Panel, panel
 from harness.discriminator.measure import Measure, Realism, discriminate
 from harness.errors import ConfigError
@@ -165,6 +166,24 @@ async def judge_run(
                 await judge.close()
         measured.append(found)
     return panel(store, run, measured)
+
+
+async def rubric_run(
+    store: Store, run: str, judge_spec: str, measure: Measure, *, budget: Budget, notice: Callable[[int, int], None]
+) -> Rubric:
+    """Let a judge grade the simulated results of a run by rubric.
+
+    Raises:
+        ConfigError: there is no judge.
+    """
+    judge = open_model(judge_spec, budget=budget)
+    if judge is None:
+        raise ConfigError("a rubric needs a judge: name a model with --judge")
+    try:
+        family = _simulator_family(store.run(run)["manifest"]["config"]["simulator"])
+        return await grade_run(store, run, judge, measure, notice, simulator_family=family)
+    finally:
+        await judge.close()
 
 
 def _simulator_family(spec: str) -> str | None:

@@ -24,6 +24,7 @@ COMMANDS = {
     "fidelity": ("fidelity", "Measure how exactly recorded calls are answered."),
     "pairs": ("pairs", "Build and export the pairs that judges compare."),
     "discriminate": ("discriminate", "Measure how often simulated results pass for recorded ones."),
+    "rubric": ("rubric", "Grade simulated results against the recorded ones."),
     "ablate": ("ablate", "Measure what each affordance gives, and what leaks."),
     "tells": ("tells", "Name what gives simulated results away."),
     "power": ("power", "How many pairs a question needs."),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 from harness import verdicts
 from harness.discriminator.judge import ORDERS, Judgement, NoJudgement, judge_once
@@ -16,6 +16,9 @@ from harness.store import Store
 from toolsim.errors import BudgetExceeded
 from toolsim.modeltypes import Model
 from toolsim.trajectory import JsonObject
+
+Q = TypeVar("Q")
+A = TypeVar("A")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,27 +76,40 @@ async def ask_judge(
 
     `again` asks a second time, with another seed, and keeps the answer apart. Says which budget ended it, if one did.
     """
-    gate = asyncio.Semaphore(measure.concurrency)
+
+    async def ask(question: Question) -> Judgement | NoJudgement:
+        _, pair, sides = question
+        return await judge_once(judge, pair, sides, window=measure.window, seed=measure.seed, occasion=int(again))
+
+    def kept(question: Question, answer: Judgement | NoJudgement) -> None:
+        keep(store, question[0], judge.name, answer, again=again)
+
+    return await ask_each(todo, ask, kept, measure.concurrency, notice)
+
+
+async def ask_each(
+    todo: Sequence[Q], ask: Callable[[Q], Awaitable[A]], kept: Callable[[Q, A], None], concurrency: int, notice: Notice
+) -> str | None:
+    """Ask several questions at once and give each answer away as it comes; says which budget ended it, if one did."""
+    gate = asyncio.Semaphore(concurrency)
     done = 0
     stopped: list[str] = []
 
-    async def one(run: str, pair: Pair, sides: Sides) -> None:
+    async def one(question: Q) -> None:
         nonlocal done
         async with gate:
             if stopped:
                 return
             try:
-                answer = await judge_once(
-                    judge, pair, sides, window=measure.window, seed=measure.seed, occasion=int(again)
-                )
+                answer = await ask(question)
             except BudgetExceeded as error:
                 stopped.append(str(error))
                 return
-        keep(store, run, judge.name, answer, again=again)
+        kept(question, answer)
         done += 1
         notice(done, len(todo))
 
-    await asyncio.gather(*(one(*each) for each in todo))
+    await asyncio.gather(*(one(each) for each in todo))
     return stopped[0] if stopped else None
 
 
