@@ -11,6 +11,7 @@ from pathlib import Path
 from harness import experiment
 from harness.batch import Notice, Outcome
 from harness.config import RunConfig
+from harness.discriminator.asking import Ask
 from harness.discriminator.grading import Rubric, grade_run
 from harness.discriminator.judges import Panel, panel
 from harness.discriminator.measure import Measure, Realism, discriminate
@@ -146,8 +147,11 @@ async def judge_run(
     *,
     budget: Budget,
     notice: Callable[[int, int], None],
+    ask: Ask | None = None,
 ) -> Panel:
     """Let one judge after another judge the same pairs of a run, and keep the results with it.
+
+    `ask` is the way in which judges are asked, by default one request after another.
 
     Raises:
         ConfigError: two judges have the same name, so that their answers could not be told apart.
@@ -160,7 +164,9 @@ async def judge_run(
             if judge is not None and any(r.judge == judge.name for r in measured):
                 raise ConfigError(f"two judges are called {judge.name}: their answers could not be told apart")
             known = measured[0].controls if measured else None
-            found = await discriminate(store, run, judge, measure, notice, simulator_family=family, controls=known)
+            found = await discriminate(
+                store, run, judge, measure, notice, simulator_family=family, controls=known, asked=ask
+            )
         finally:
             if judge is not None:
                 await judge.close()

@@ -28,6 +28,11 @@ if TYPE_CHECKING:
               help="Pairs as they are, without the scaffold's own text, or only those of like length.")  # fmt: skip
 @click.option("--repeat-judge", "repeats", type=click.IntRange(min=0), default=0, show_default=True,
               help="Ask about this many of the pairs a second time.")  # fmt: skip
+@click.option("--batch", is_flag=True, help="Through the endpoint's Batch API; started again it goes on waiting.")
+@click.option(
+    "--batch-poll", type=click.FloatRange(min=0), default=30.0, show_default=True,
+    help="Seconds between two looks at a batch.",
+)  # fmt: skip
 @click.option("--seed", type=int, default=0, show_default=True, help="Which pairs and fakes are drawn.")
 @click.option("--concurrency", type=click.IntRange(min=1), default=2, show_default=True, help="Judgements at once.")
 @budget_options
@@ -66,10 +71,15 @@ def judge(store: Store, run: str, flags: dict[str, Any], budget: Budget, window:
         seed=flags["seed"] or 0, concurrency=flags["concurrency"], window=window or Window(),
         variant=flags.get("variant", "plain"), repeats=flags.get("repeats", 0),
     )  # fmt: skip
+    ask = None
+    if flags.get("batch"):
+        from harness.discriminator.batched import Batched
+
+        ask = Batched(flags["batch_poll"])
     judges = (flags["judge"],) if isinstance(flags["judge"], str) else flags["judge"]
     with bar("judgements") as tell:
         work = judge_run(
             store, run, judges, measure, budget=budget,
-            notice=lambda done, planned: tell(done, total=planned),
+            notice=lambda done, planned: tell(done, total=planned), ask=ask,
         )  # fmt: skip
         return run_async(work)

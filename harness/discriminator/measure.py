@@ -111,7 +111,7 @@ async def discriminate(  # noqa: PLR0913  a measurement's inputs, all but four b
 ) -> Realism:
     """Judge a run. Without a judge pairs are only counted. `controls` are those of another judge of the same pairs.
 
-    `asked` asks the questions (by default one request after another).
+    `asked` asks the questions (by default one request after another; a second asking always goes that way).
     """
     plain = [p for p in make_pairs(store, run, measure.window) if p.kind in measure.kinds]
     budget = None
