@@ -115,7 +115,8 @@ def test_purging_removes_every_trace_of_a_session_and_nothing_of_others(store, r
     with_traces(store, recorded("gone"))
     removed = store.purge("gon")
     assert removed == {
-        "judgements": 2, "repeats": 2, "gradings": 2, "pairs": 2, "steps": 1, "ends": 1, "rollouts": 1, "exclusions": 1, "sessions": 1,
+        "judgements": 2, "repeats": 2, "gradings": 2, "pairs": 2,
+        "steps": 1, "ends": 1, "rollouts": 1, "exclusions": 1, "sessions": 1,
     }  # fmt: skip
     assert [r.id for r in store.sessions()] == ["kept"]
     assert [(r.id, e.status) for r, e in store.rollouts("run1")] == [("r-kept", "failed")]
@@ -245,7 +246,7 @@ def test_migrations_are_applied_once(store):
     store.sessions()
     store.close()
     applied = [r["name"] for r in store.db.query("select name from _sqlite_migrations")]
-    assert applied == ["create_tables"]
+    assert applied == ["create_tables", "create_verdicts"]
 
 
 def test_names_that_are_no_text_are_kept_escaped(store):
