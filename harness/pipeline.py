@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +11,11 @@ from pathlib import Path
 from harness import experiment
 from harness.batch import Notice, Outcome
 from harness.config import RunConfig
+from harness.discriminator.asking import Ask
+from harness.discriminator.grading import Rubric, grade_run
+from harness.discriminator.judges import Panel, panel
 from harness.discriminator.measure import Measure, Realism, discriminate
+from harness.errors import ConfigError
 from harness.ledger import read_steps
 from harness.selection import Criteria
 from harness.store import Store
@@ -136,16 +140,56 @@ def summarise(
 
 
 async def judge_run(
+    store: Store,
+    run: str,
+    judge_specs: Sequence[str],
+    measure: Measure,
+    *,
+    budget: Budget,
+    notice: Callable[[int, int], None],
+    ask: Ask | None = None,
+) -> Panel:
+    """Let one judge after another judge the same pairs of a run, and keep the results with it.
+
+    `ask` is the way in which judges are asked, by default one request after another.
+
+    Raises:
+        ConfigError: two judges have the same name, so that their answers could not be told apart.
+    """
+    family = _simulator_family(store.run(run)["manifest"]["config"]["simulator"])
+    measured: list[Realism] = []
+    for spec in judge_specs:
+        judge: Model | None = open_model(spec, budget=budget)
+        try:
+            if judge is not None and any(r.judge == judge.name for r in measured):
+                raise ConfigError(f"two judges are called {judge.name}: their answers could not be told apart")
+            known = measured[0].controls if measured else None
+            found = await discriminate(
+                store, run, judge, measure, notice, simulator_family=family, controls=known, asked=ask
+            )
+        finally:
+            if judge is not None:
+                await judge.close()
+        measured.append(found)
+    return panel(store, run, measured)
+
+
+async def rubric_run(
     store: Store, run: str, judge_spec: str, measure: Measure, *, budget: Budget, notice: Callable[[int, int], None]
-) -> Realism:
-    """Judge a run and keep the result with it."""
-    judge: Model | None = open_model(judge_spec, budget=budget)
+) -> Rubric:
+    """Let a judge grade the simulated results of a run by rubric.
+
+    Raises:
+        ConfigError: there is no judge.
+    """
+    judge = open_model(judge_spec, budget=budget)
+    if judge is None:
+        raise ConfigError("a rubric needs a judge: name a model with --judge")
     try:
         family = _simulator_family(store.run(run)["manifest"]["config"]["simulator"])
-        return await discriminate(store, run, judge, measure, notice, simulator_family=family)
+        return await grade_run(store, run, judge, measure, notice, simulator_family=family)
     finally:
-        if judge is not None:
-            await judge.close()
+        await judge.close()
 
 
 def _simulator_family(spec: str) -> str | None:

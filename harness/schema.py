@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import sqlite_utils
 
-from harness.behaviors.table import create_verdicts
+from harness.behaviors.table import create_turn_verdicts
 from harness.forecast.table import create_forecasts
+from harness.verdicts import create_verdicts
 
 migrations = sqlite_utils.Migrations("deploysim")
 
@@ -57,8 +58,8 @@ def create_tables(db: sqlite_utils.Database) -> None:
     db.table("exclusions").create({"run": str, "session": str, "reason": str}, pk=("run", "session", "reason"))
 
 
-migrations()(create_forecasts)
-migrations()(create_verdicts)
+for _migration in (create_verdicts, create_forecasts, create_turn_verdicts):
+    migrations()(_migration)
 
-VERSIONS = frozenset({"create_tables", "create_forecasts", "create_verdicts"})
+VERSIONS = frozenset({"create_tables", "create_verdicts", "create_forecasts", "create_turn_verdicts"})
 """The migrations that this version knows; a store with others is newer."""

@@ -22,6 +22,7 @@ from harness.errors import StoreError
 from harness.pools import pool_of
 from harness.rows import End, LedgerStep, RolloutRow, SessionRow
 from harness.schema import VERSIONS, migrations
+from harness.verdicts import TABLES_OF_PAIRS
 from repos.catalog import KnownRepository
 from toolsim.family import family
 from toolsim.trajectory import JsonObject, Session, Trajectory, call_pairs, dump_trajectory, load_trajectory, turns
@@ -116,6 +117,14 @@ class Store:
     def _rows(self, sql: str, parameters: Any = ()) -> list[dict[str, Any]]:
         with self._lock, self._named():
             return list(self.db.query(sql, parameters))
+
+    def add_rows(self, table: str, rows: Iterable[dict[str, Any]], *, ignore: bool = True) -> int:
+        """Add rows to a table that a module of its own describes (`harness.verdicts`). Returns how many are new."""
+        return self._insert(table, rows, ignore=ignore)
+
+    def rows(self, sql: str, parameters: Any = ()) -> list[dict[str, Any]]:
+        """The rows of a query."""
+        return self._rows(sql, parameters)
 
     # --- sessions -----------------------------------------------------------------------------------------------
 
@@ -237,9 +246,10 @@ class Store:
         values = {"id": state, "recorded": recorded}
         self.db.execute("insert or ignore into purged select sha256, :recorded from sessions where id=:id", values)
         for table, where in (
-            ("judgements", f"pair in (select id from pairs where {pairs})"), ("pairs", pairs),
+            *((name, f"pair in (select id from pairs where {pairs})") for name in ("judgements", *TABLES_OF_PAIRS)),
+            ("pairs", pairs),
             ("steps", f"rollout in {of_session}"), ("ends", f"rollout in {of_session}"),
-            ("verdicts", "substr(turn, 1, length(:id) + 1) = :id || ':'"),
+            ("turn_verdicts", "substr(turn, 1, length(:id) + 1) = :id || ':'"),
             ("rollouts", "session=:id"), ("exclusions", "session=:id"), ("sessions", "id=:id"),
         ):  # fmt: skip
             removed[table] += self.db.execute(f"delete from {table} where {where}", values).rowcount
@@ -393,13 +403,15 @@ class Store:
 
     def add_verdicts(self, rows: Iterable[dict[str, Any]]) -> int:
         """Keep verdicts on turns (`harness.behaviors.grading`); returns how many were new."""
-        return self._insert("verdicts", rows, ignore=True)
+        return self._insert("turn_verdicts", rows, ignore=True)
 
     def verdicts(self, source: str, grader: str, taxonomy: str) -> tuple[JsonObject, ...]:
         """The verdicts of one grader by one taxonomy on the turns of a run, or on recorded ones."""
         where = "source = ? and grader = ? and taxonomy = ? order by made_at, status"
         return tuple(
-            self._rows(f"select turn, sample, status, body from verdicts where {where}", (source, grader, taxonomy))
+            self._rows(
+                f"select turn, sample, status, body from turn_verdicts where {where}", (source, grader, taxonomy)
+            )
         )
 
 

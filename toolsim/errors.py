@@ -34,7 +34,11 @@ class ModelError(ToolsimError):
 
 
 class EndpointError(ModelError):
-    """The endpoint failed after all retries."""
+    """The endpoint failed after all retries; `status` is its last HTTP status, if it answered at all."""
+
+    def __init__(self, message: str, status: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status
 
 
 class OutputInvalid(ModelError):

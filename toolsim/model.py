@@ -89,13 +89,20 @@ class Endpoint:
         """The response body of a GET; errors as for `post`."""
         return (await self._request(path, None))[0]
 
+    async def upload(self, name: str, content: bytes, purpose: str) -> bytes:
+        """The response body of an upload to `/files`; errors as for `post`."""
+        file = (name, content, "application/jsonl")
+        return (await self._request("/files", {"purpose": purpose}, [("file", file)]))[0]
+
     async def close(self) -> None:
         """Close the connections."""
         if self._client is not None:
             await self._client.close()
             self._client = None
 
-    async def _request(self, path: str, body: JsonObject | None) -> tuple[bytes, int]:
+    async def _request(
+        self, path: str, body: JsonObject | None, files: list[tuple[str, tuple[str, bytes, str]]] | None = None
+    ) -> tuple[bytes, int]:
         client = self._client = self._client or self._connect()
         url = f"{_root(str(client.base_url))}{path[1:]}" if path.startswith("//") else path
         while True:
@@ -104,9 +111,11 @@ class Endpoint:
                 if body is None:
                     response = await client.get(url, cast_to=httpx2.Response, options={"max_retries": retries})
                 else:
+                    form = {"Content-Type": "multipart/form-data"} if files is not None else {}
                     response = await client.post(
-                        url, cast_to=httpx2.Response, body=body, options={"max_retries": retries}
-                    )
+                        url, cast_to=httpx2.Response, body=body, files=files,
+                        options={"max_retries": retries, "headers": form},
+                    )  # fmt: skip
             except openai.APIConnectionError as error:
                 raise EndpointError(self._connection_failure(error)) from None
             except openai.APIStatusError as error:
@@ -131,7 +140,7 @@ class Endpoint:
             return refuse(said)
         tries = f" after {retries + 1} attempts" if _worth_retrying(error.status_code) else ""
         hint = f" ({_HINTS[error.status_code]})" if error.status_code in _HINTS else ""
-        return EndpointError(f"{self.name} answered {error.status_code}{tries}{hint}: {said}")
+        return EndpointError(f"{self.name} answered {error.status_code}{tries}{hint}: {said}", error.status_code)
 
     def _connect(self) -> openai.AsyncOpenAI:
         timeout = httpx2.Timeout(self._settings.timeout, connect=self._settings.connect_timeout)
@@ -179,6 +188,37 @@ class OpenAIModel:
             wrong, parsed = self._judge(reply, request)
             reply = await self._repair(request, reply, wrong, wire) if wrong else replace(reply, parsed=parsed)
         return replace(reply, seconds=time.perf_counter() - started)
+
+    def line(self, request: ModelRequest) -> tuple[str, JsonObject]:
+        """Path and body of a request, for a batch (`toolsim.batches`); the budget admits it here.
+
+        Raises:
+            BudgetExceeded: a limit was reached.
+        """
+        if self._budget is not None:
+            self._budget.admit(self.name, priced=self._known is not None)
+        wire = _WIRE[self.api]
+        return wire.PATH, wire.payload(self.name, request)
+
+    def reply(self, request: ModelRequest, body: bytes) -> ModelReply:
+        """The reply in the body that a batch has for a request; nothing is repaired. Cost is at list prices.
+
+        Raises:
+            EndpointError, OutputInvalid, Refused: no usable reply.
+        """
+        received: Received = _WIRE[self.api].read(body)
+        cost = cost_of(received.usage, self._known)
+        if self._budget is not None:
+            self._budget.charge(received.usage, cost)
+        if received.refused is not None:
+            raise refuse(received.refused)
+        reply = _reply(received, cost, self.name, 1)
+        if request.schema is None or reply.calls:
+            return reply
+        wrong, parsed = self._judge(reply, request)
+        if wrong:
+            raise OutputInvalid(f"{self.name} gave no {request.schema_name} that fits its schema: {wrong[0]}")
+        return replace(reply, parsed=parsed)
 
     async def count_tokens(self, messages: Sequence[JsonObject], tools: Sequence[ToolDefinition] = ()) -> int:
         """An estimate (`tokens.estimate`). The first count asks the endpoint for the window, if it is not known."""

@@ -13,8 +13,8 @@ from dataclasses import dataclass, replace
 from harness.ablation.arms import Cell
 from harness.ablation.measuring import Measured
 from harness.ablation.planning import AblationPlan
+from harness.discriminator.asking import ASK_AGAIN, Measure, Notice, ask_judge
 from harness.discriminator.judge import ORDERS
-from harness.discriminator.measure import ASK_AGAIN, Measure, Notice, ask_judge
 from harness.discriminator.pairs import Pair, Sides
 from harness.discriminator.score import join_orders
 from harness.discriminator.trained import Trained, classify

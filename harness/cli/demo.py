@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.cli.options import say, shell_option
-from harness.cli.roles import print_realism
+from harness.cli.realism import print_realism
 
 if TYPE_CHECKING:
     from harness.store import Store
@@ -85,7 +85,7 @@ def _play(store: Store, folder: Path, model: str, minutes: float, shell: str | N
     say("4/5 the judge")
     flags = {"judge": model, "pairs": 6, "fakes": 6, "kinds": ("call",), "seed": 0, "concurrency": 1}
     window = Window(history=500, message=250, result=600)
-    realism = judge(store, forced.run, flags, Budget(max_seconds=0.3 * seconds), window)
+    realism = judge(store, forced.run, flags, Budget(max_seconds=0.3 * seconds), window).judges[0]
     say("5/5 the candidate takes turns of its own")
     own = resolve({"candidate": model, "actions": "schema", "max_steps": 3, **small})
     turns = Criteria(agents=("claude-code", "mini-swe-agent"), sample=2, stratify=("agent",), with_calls=True)

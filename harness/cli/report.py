@@ -41,6 +41,7 @@ def write_report(store: object, run: str, output: Path, judge: str | None = None
     """
     from collections import Counter
 
+    from harness.discriminator.judges import panel
     from harness.discriminator.measure import realism_of
     from harness.errors import HarnessError
     from harness.report.page import render_page
@@ -49,7 +50,12 @@ def write_report(store: object, run: str, output: Path, judge: str | None = None
     assert isinstance(store, Store)
     judges = Counter(row["judge"] for row in store.judgements(run))
     name = judge or (judges.most_common(1)[0][0] if judges else None)
-    page = render_page(store, run, realism_of(store, run, name) if store.pairs(run) else None)
+    realism = realism_of(store, run, name) if store.pairs(run) else None
+    if realism is None:
+        page = render_page(store, run, None)
+    else:
+        others = [realism_of(store, run, other, controls=realism.controls) for other in sorted(judges) if other != name]
+        page = render_page(store, run, realism, panel(store, run, [realism, *others]))
     try:
         output.write_text(page, "utf-8")
     except OSError as error:

@@ -16,15 +16,9 @@ from harness.cli.options import F, _stack, moment, shell_option
 
 if TYPE_CHECKING:
     from harness.config import RunConfig
-    from harness.discriminator.controls import Controls
-    from harness.discriminator.measure import Realism
-    from harness.discriminator.trained import Trained
     from harness.selection import Criteria
 
 T = TypeVar("T")
-
-ENOUGH_POWER = 0.8
-"""The lower bound of a judge's power under which its win rate says nothing."""
 
 _FILTERS = (
     click.option("--session", "ids", multiple=True, help="Only sessions whose id begins so; may be repeated."),
@@ -83,11 +77,14 @@ run_options = _stack([
                  help="Settings by name, YAML."),
 ])  # fmt: skip
 
-judge_options = _stack([
-    click.option("--judge", default="local", show_default=True, help="NAME[@BASE_URL], local, local-small or none."),
+sample_options = _stack([
     click.option("--pairs", type=int, default=100, show_default=True, help="Pairs to judge, of those that differ."),
     click.option("--fakes", type=int, default=24, show_default=True, help="Planted fakes to judge, for the power."),
 ])  # fmt: skip
+_judge_option = click.option(
+    "--judge", default="local", show_default=True, help="NAME[@BASE_URL], local, local-small or none."
+)
+judge_options = _stack([_judge_option, sample_options])
 
 
 def criteria_from(flags: dict[str, Any]) -> Criteria:
@@ -157,63 +154,6 @@ def bar(what: str) -> Iterator[Tell]:
         yield drawn
 
 
-def print_realism(realism: Realism) -> None:
-    """The measurement for people, with what must be read beside it."""
-    click.echo("pairs: " + ("; ".join(f"{n} {kind}" for kind, n in realism.population.items()) or "none"))
-    head = realism.headline
-    if realism.judge is None:
-        click.echo("no judge: nothing was judged")
-        print_controls(realism.controls)
-        return
-    kin = ", of the simulator's own model family" if realism.same_family else ""
-    click.echo(f"judge: {realism.judge}{kin}")
-    click.echo(f"realism win rate (50 % is chance): {head.estimate or 'no valid pair'}")
-    click.echo(f"  identical pairs, left apart: {head.identical}; dropped: {head.dropped}; flips: {head.flips}")
-    if head.dropped:
-        click.echo(f"  had all dropped pairs lost {head.if_lost:.3f}, had all won {head.if_won:.3f}")
-    if realism.cross_model:
-        click.echo("  candidate and recorded agent are different models: not a measure of the environment alone")
-    for title, rows in (("rung", realism.by_rung), ("tool", realism.by_tool), ("pool", realism.by_pool)):
-        for row in rows:
-            click.echo(f"  by {title:5s} {row.label:14s} {row.estimate or 'nothing judged'}; identical {row.identical}")
-    for line in realism.power:
-        click.echo(
-            f"  planted {line.label:28s} caught {line.caught}/{line.n} (lower 95 % bound {line.lower:.2f}),"
-            f" win rate {line.fake_win_rate:.2f}, flips {line.flips}"
-        )
-    if realism.power:
-        total = realism.power[0]
-        weak = "; judge too weak to tell" if total.lower < ENOUGH_POWER else ""
-        click.echo(f"  lowest win rate that this judge could have shown: about {total.fake_win_rate:.2f}{weak}")
-    if realism.invalid:
-        click.echo(f"  invalid answers, left out: {realism.invalid}")
-    if realism.budget:
-        click.echo(f"  stopped early: {realism.budget}")
-    print_controls(realism.controls)
-
-
-def print_controls(controls: Controls) -> None:
-    """The classifier on the same pairs, its baselines, and the nulls."""
-    click.echo(f"trained discriminator (paired AUC, 0.5 is chance): {_trained(controls.trained, controls.why_not)}")
-    if controls.trained is not None:
-        named = ", ".join(f"{f.name} ({f.side})" for f in controls.trained.features[:5])
-        click.echo(f"  what gives a side away, most first: {named}")
-        click.echo(f"  length alone: {_trained(controls.length, None)}")
-    click.echo(f"  planted fakes (should be high): {_trained(controls.fakes, 'too few')}")
-    for null in controls.nulls:
-        click.echo(
-            f"  {null.label} null (should be at chance): {null.identical} of {null.pairs} pairs the same,"
-            f" {null.unexplained} not explained; {_trained(null.trained, null.why_not)}"
-        )
-
-
-def _trained(found: Trained | None, why_not: str | None) -> str:
-    if found is None:
-        return why_not or "-"
-    interval = f"[{found.low:.3f}, {found.high:.3f}]"
-    return f"{found.paired_auc:.3f} {interval} (n={found.n}, groups={found.groups}, p={found.p_value:.3f})"
-
-
 __all__ = [
     "F",
     "Tell",
@@ -222,9 +162,8 @@ __all__ = [
     "criteria_from",
     "filter_options",
     "judge_options",
-    "print_controls",
-    "print_realism",
     "run_async",
     "run_options",
+    "sample_options",
     "selection_options",
 ]

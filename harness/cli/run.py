@@ -8,7 +8,8 @@ from typing import Any
 import click
 
 from harness.cli.options import budget_options, calls_beside, calls_option, json_option, print_json, store_option
-from harness.cli.roles import config_from, criteria_from, judge_options, print_realism, run_options, selection_options
+from harness.cli.realism import print_realism
+from harness.cli.roles import config_from, criteria_from, judge_options, run_options, selection_options
 
 
 @click.command("run")
@@ -54,7 +55,7 @@ def command(
         for path in repositories:
             opened.add_repository(inspect_repository(path))
         result = play(opened, database, config, criteria, budget, flags["concurrency"])
-        realism = judge(opened, result.run, {**flags, "kinds": ()}, budget)
+        realism = judge(opened, result.run, {**flags, "kinds": ()}, budget).judges[0]
         if output is not None:
             write_report(opened, result.run, output)
     if as_json:

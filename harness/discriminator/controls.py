@@ -53,12 +53,14 @@ class Null:
 
 @dataclass(frozen=True, slots=True)
 class Controls:
-    """`trained` is the classifier on the run's own pairs, `length` the same on length alone, `fakes` on planted faults
-    (it should be high), `nulls` where it should be at chance; `why_not` says why there is no classifier.
+    """`trained` is the classifier on the run's own pairs, `length` the same on length alone, `metadata` on what both
+    sides share (it has to be at chance), `fakes` on planted faults (it should be high), `nulls` where it should be at
+    chance; `why_not` says why there is no classifier.
     """
 
     trained: Trained | None
     length: Trained | None
+    metadata: Trained | None
     fakes: Trained | None
     nulls: tuple[Null, ...]
     why_not: str | None
@@ -75,6 +77,7 @@ def controls_of(store: Store, rollouts: Sequence[RolloutRow], pairs: Sequence[Pa
     return Controls(
         trained=_bare(classify(calls, seed=seed)),
         length=_bare(classify(calls, seed=seed, view="length")),
+        metadata=_bare(classify(calls, seed=seed, view="metadata")),
         fakes=_bare(classify(faked, seed=seed)),
         nulls=(_pipeline(store, rollouts, seed), _siblings(store, {r.session for r in rollouts}, seed)),
         why_not=why_not(calls),

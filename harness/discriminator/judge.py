@@ -9,8 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from harness.discriminator.pairs import Pair, Sides, shown
 from harness.discriminator.serialise import Window
-from toolsim.errors import EndpointError, OutputInvalid, Refused
-from toolsim.modeltypes import Model, ModelRequest
+from toolsim.errors import EndpointError, ModelError, OutputInvalid, Refused
+from toolsim.modeltypes import Model, ModelReply, ModelRequest
 from toolsim.prompting import render
 from toolsim.seeds import derive_seed
 from toolsim.trajectory import JsonObject
@@ -62,8 +62,8 @@ class NoJudgement:
     reason: str
 
 
-def judge_request(pair: Pair, sides: Sides, *, window: Window, seed: int) -> ModelRequest:
-    """What the judge is asked about one order of a pair."""
+def judge_request(pair: Pair, sides: Sides, *, window: Window, seed: int, occasion: int = 0) -> ModelRequest:
+    """What the judge is asked about one order of a pair; another `occasion` is the same question with another seed."""
     first, second = shown(pair, sides, window)
     prompt = render("judge", package="harness", history=pair.history, action=pair.action, first=first, second=second)
     return ModelRequest(
@@ -72,24 +72,34 @@ def judge_request(pair: Pair, sides: Sides, *, window: Window, seed: int) -> Mod
         schema_name="verdict",
         max_tokens=160,
         temperature=0.0,
-        seed=derive_seed(seed, "judge", pair.id, sides),
+        seed=derive_seed(seed, "judge", pair.id, sides, *([occasion] if occasion else [])),
         role="judge",
         prompt_hash=prompt.hash,
     )
 
 
-async def judge_once(model: Model, pair: Pair, sides: Sides, *, window: Window, seed: int) -> Judgement | NoJudgement:
+async def judge_once(
+    model: Model, pair: Pair, sides: Sides, *, window: Window, seed: int, occasion: int = 0
+) -> Judgement | NoJudgement:
     """Ask the judge for one order of a pair.
 
     Raises:
         BudgetExceeded, ModelUnavailable: the whole run stops here, no verdict is made.
     """
-    request = judge_request(pair, sides, window=window, seed=seed)
+    request = judge_request(pair, sides, window=window, seed=seed, occasion=occasion)
     try:
         reply = await model.complete(request)
-        answer = _Answer.model_validate(reply.parsed)
     except (EndpointError, OutputInvalid, Refused) as error:
-        return NoJudgement(pair.id, sides, type(error).__name__, str(error))
+        return no_judgement(pair, sides, error)
+    return read_judgement(reply, request, pair, sides, model.name)
+
+
+def read_judgement(
+    reply: ModelReply, request: ModelRequest, pair: Pair, sides: Sides, judge: str
+) -> Judgement | NoJudgement:
+    """A reply as a verdict, if it fits."""
+    try:
+        answer = _Answer.model_validate(reply.parsed)
     except ValidationError as error:
         return NoJudgement(
             pair.id, sides, "OutputInvalid", f"{error.error_count()} fields do not fit the verdict schema"
@@ -98,5 +108,10 @@ async def judge_once(model: Model, pair: Pair, sides: Sides, *, window: Window, 
     tokens = reply.usage.prompt_tokens + reply.usage.completion_tokens
     return Judgement(
         pair.id, sides, answer.real == simulated_side, answer.probability, answer.reason, request.prompt_hash,
-        model.name, tokens, reply.cost,
+        judge, tokens, reply.cost,
     )  # fmt: skip
+
+
+def no_judgement(pair: Pair, sides: Sides, error: ModelError) -> NoJudgement:
+    """A failure of the judge as what it is."""
+    return NoJudgement(pair.id, sides, type(error).__name__, str(error))

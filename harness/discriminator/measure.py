@@ -5,42 +5,36 @@ Everything is kept as it comes, so a stopped measurement goes on where it was.
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import zip_longest
 
+from harness import verdicts as kept
+from harness.discriminator.asking import Ask, Measure, Notice, ask_judge, open_questions, open_repeats
 from harness.discriminator.controls import Controls, controls_of
 from harness.discriminator.fakes import plant
-from harness.discriminator.judge import ORDERS, Judgement, judge_once
-from harness.discriminator.pairs import Origin, Pair, Sides, call_pairs_of, read_pair, turn_pair
-from harness.discriminator.score import Power, Verdict, WinRate, by, join_orders, power, win_rate
+from harness.discriminator.grouping import grouped
+from harness.discriminator.pairs import Origin, Pair, call_pairs_of, read_pair, turn_pair
+from harness.discriminator.retest import Retest, retest_of
+from harness.discriminator.score import Power, Verdict, WinRate, chance_of, join_orders, power, win_rate
 from harness.discriminator.serialise import Window
-from harness.ledger import fold, read_steps
+from harness.discriminator.variants import Variant, variants_of
+from harness.ledger import ToolStep, fold, read_steps
 from harness.rows import RolloutRow
 from harness.store import Store
-from toolsim.errors import BudgetExceeded
 from toolsim.modeltypes import Model
 from toolsim.seeds import derive_seed
 from toolsim.trajectory import JsonObject, effects, model_view, split, turns
 
 
 @dataclass(frozen=True, slots=True)
-class Measure:
-    """How to measure: at most `pairs` non-identical pairs and `fakes` planted ones; `kinds` of `call`, `turn`."""
-
-    pairs: int = 100
-    fakes: int = 24
-    kinds: tuple[str, ...] = ("call", "turn")
-    seed: int = 0
-    concurrency: int = 4
-    window: Window = field(default_factory=Window)
-
-
-@dataclass(frozen=True, slots=True)
 class Realism:
-    """The result. `headline` is over judged call or turn pairs; `population` counts all pairs of the run by kind."""
+    """The result. `headline` is over judged call or turn pairs; `population` counts all pairs of the run by kind.
+
+    The `by_…` tables are those of `harness.discriminator.grouping`. `variant` says what was done to the pairs, `retest`
+    how the judge answered when asked again (`None`: it was not).
+    """
 
     run: str
     judge: str | None
@@ -50,19 +44,16 @@ class Realism:
     by_rung: tuple[WinRate, ...]
     by_tool: tuple[WinRate, ...]
     by_agent: tuple[WinRate, ...]
+    by_class: tuple[WinRate, ...]
+    by_since: tuple[WinRate, ...]
     by_pool: tuple[WinRate, ...]
     power: tuple[Power, ...]
     population: dict[str, int]
     invalid: dict[str, int]
     budget: str | None
     controls: Controls
-
-
-ASK_AGAIN = frozenset({"EndpointError"})
-"""Kinds of missing answers that a resumed measurement asks for again."""
-
-Notice = Callable[[int, int], None]
-"""Told after each judgement: done, planned."""
+    variant: Variant = "plain"
+    retest: Retest | None = None
 
 
 def make_pairs(store: Store, run: str, window: Window) -> tuple[Pair, ...]:
@@ -76,7 +67,8 @@ def make_pairs(store: Store, run: str, window: Window) -> tuple[Pair, ...]:
         made = _pairs_of(store, row, forcing=config["forcing"], candidate=config["candidate"], window=window)
         pairs += [(p.id, row.id, p.kind, p.facts(), p.body()) for p in made]
     store.add_pairs(run, pairs)
-    return tuple(read_pair(facts, body) for _, _, kind, facts, body in store.pairs(run) if not kind.startswith("fake:"))
+    stored = (read_pair(facts, body) for _, _, kind, facts, body in store.pairs(run) if not kind.startswith("fake:"))
+    return tuple(pair for pair in stored if pair.origin.variant is None)
 
 
 def _pairs_of(store: Store, row: RolloutRow, *, forcing: str, candidate: str, window: Window) -> Sequence[Pair]:
@@ -90,6 +82,7 @@ def _pairs_of(store: Store, row: RolloutRow, *, forcing: str, candidate: str, wi
     view = model_view(prefix.items)
     if forcing != "none":
         return call_pairs_of(origin, view, steps, window)
+    origin = replace(origin, length=sum(isinstance(step, ToolStep) for step in steps))
     return (turn_pair(origin, view, effects(reference.items), fold(steps).messages, window),)
 
 
@@ -105,7 +98,7 @@ def draw(pairs: Iterable[Pair], count: int, seed: int) -> tuple[Pair, ...]:
     return tuple(drawn[:count])
 
 
-async def discriminate(
+async def discriminate(  # noqa: PLR0913  a measurement's inputs, all but four by name
     store: Store,
     run: str,
     judge: Model | None,
@@ -113,55 +106,108 @@ async def discriminate(
     notice: Notice,
     *,
     simulator_family: str | None = None,
+    controls: Controls | None = None,
+    asked: Ask | None = None,
 ) -> Realism:
-    """Judge a run. Without a judge pairs are only counted."""
-    every = [p for p in make_pairs(store, run, measure.window) if p.kind in measure.kinds]
+    """Judge a run. Without a judge pairs are only counted. `controls` are those of another judge of the same pairs.
+
+    `asked` asks the questions (by default one request after another; a second asking always goes that way).
+    """
+    plain = [p for p in make_pairs(store, run, measure.window) if p.kind in measure.kinds]
     budget = None
     if judge is not None:
-        sample = draw(every, measure.pairs, measure.seed)
-        fakes = plant([p for p in every if p.kind == "call"] or every, measure.fakes, measure.seed)
-        store.add_pairs(run, [(p.id, None, p.kind, p.facts(), p.body()) for p in fakes])
-        budget = await _judge_all(store, run, judge, _in_turn(sample, fakes), measure, notice)
+        sample = draw(variants_of(plain, measure.variant), measure.pairs, measure.seed)
+        fakes = planted(plain, measure)
+        store.add_pairs(run, [(p.id, None, p.kind, p.facts(), p.body()) for p in (*sample, *fakes)])
+        ask = asked or ask_judge
+        budget = await ask(
+            store, judge, open_questions(store, run, judge.name, _in_turn(sample, fakes)), measure, notice
+        )
+        if budget is None and measure.repeats:
+            again = open_repeats(store, run, judge.name, sample[: measure.repeats])
+            budget = await ask_judge(store, judge, again, measure, notice, again=True)
     same_family = judge is not None and judge.family == simulator_family
-    return realism_of(store, run, judge.name if judge else None, same_family=same_family, budget=budget)
+    name = judge.name if judge else None
+    return realism_of(
+        store, run, name, same_family=same_family, budget=budget, variant=measure.variant, controls=controls
+    )
+
+
+def planted(plain: Sequence[Pair], measure: Measure) -> tuple[Pair, ...]:
+    """Planted fakes in the same variant as the pairs, so that the power is that of stripped texts, of like lengths."""
+    base = [p for p in plain if p.kind == "call"] or plain
+    if measure.variant != "matched":
+        return plant(variants_of(base, measure.variant), measure.fakes, measure.seed)
+    # most faults change the length: as many are planted as it takes
+    for times in (1, 2, 4, 8):
+        fakes = variants_of(plant(base, times * measure.fakes, measure.seed), "matched")
+        if len(fakes) >= measure.fakes:
+            break
+    return fakes[: measure.fakes]
 
 
 def realism_of(
-    store: Store, run: str, judge: str | None, *, same_family: bool = False, budget: str | None = None
+    store: Store,
+    run: str,
+    judge: str | None,
+    *,
+    same_family: bool = False,
+    budget: str | None = None,
+    variant: Variant = "plain",
+    controls: Controls | None = None,
 ) -> Realism:
     """The figures of a run from what the store holds of this judge: the pairs that it was asked about."""
-    pairs = {name: read_pair(facts, body) for name, _, _, facts, body in store.pairs(run)}
-    rows = [j for j in store.judgements(run) if j["judge"] == judge]
-    taken = {(j["pair"], j["sides"]): j["facts"]["simulated_taken"] for j in rows if j["status"] == "valid"}
-    open_rows = [j for j in rows if j["status"] != "valid" and (j["pair"], j["sides"]) not in taken]
+    stored = [read_pair(facts, body) for _, _, _, facts, body in store.pairs(run)]
+    plain = [p for p in stored if p.origin.variant is None and not p.kind.startswith("fake:")]
+    real = variants_of(plain, variant)
+    mark = None if variant == "plain" else variant
+    fakes = [p for p in stored if p.kind.startswith("fake:") and p.origin.variant == mark]
+    pairs = {p.id: p for p in (*real, *fakes)}
+    rows = [j for j in store.judgements(run) if j["judge"] == judge and j["pair"] in pairs]
     asked = {j["pair"] for j in rows}
-    verdicts: dict[str, Verdict] = {v.pair.id: v for v in join_orders({n: pairs[n] for n in sorted(asked)}, taken)}
-    real = [p for p in pairs.values() if not p.kind.startswith("fake:")]
+    verdicts = {v.pair.id: v for v in _joined(rows, pairs)}
+    valid = {(j["pair"], j["sides"]) for j in rows if j["status"] == "valid"}
+    open_rows = [j for j in rows if (j["pair"], j["sides"]) not in valid]
     judged = [p for p in real if p.id in asked or p.identical]
+    tables = grouped(judged, verdicts)
     return Realism(
         run=run,
         judge=judge,
         same_family=same_family,
         headline=win_rate("all", judged, verdicts),
         cross_model=any(not p.origin.same_model for p in judged),
-        by_rung=by(judged, verdicts, "rung"),
-        by_tool=by(judged, verdicts, "tool"),
-        by_agent=by(judged, verdicts, "agent"),
-        by_pool=by(judged, verdicts, "pool"),
+        by_rung=tables["rung"],
+        by_tool=tables["tool"],
+        by_agent=tables["scaffold"],
+        by_class=tables["class"],
+        by_since=tables["since"],
+        by_pool=tables["pool"],
         power=power(v for v in verdicts.values() if v.pair.kind.startswith("fake:")),
         population=dict(Counter(f"{p.kind}, {'identical' if p.identical else 'different'}" for p in real)),
         invalid=dict(Counter(j["status"] for j in open_rows)),
         budget=budget,
-        controls=controls_of(store, [row for row, _ in store.rollouts(run)], real),
+        controls=controls or controls_of(store, [row for row, _ in store.rollouts(run)], real),
+        variant=variant,
+        retest=retest_of(rows, [j for j in kept.repeats(store, run) if j["judge"] == judge], pairs),
     )
 
 
-def verdicts_of(store: Store, run: str, judge: str | None) -> tuple[Verdict, ...]:
-    """What a judge said in both orders of a run's pairs, fakes among them."""
-    pairs = {name: read_pair(facts, body) for name, _, _, facts, body in store.pairs(run)}
-    rows = [j for j in store.judgements(run) if j["judge"] == judge and j["status"] == "valid"]
-    taken = {(j["pair"], j["sides"]): j["facts"]["simulated_taken"] for j in rows}
-    return join_orders({name: pairs[name] for name in sorted({j["pair"] for j in rows})}, taken)
+def _joined(rows: Iterable[JsonObject], pairs: Mapping[str, Pair]) -> tuple[Verdict, ...]:
+    valid = [j for j in rows if j["status"] == "valid"]
+    taken = {(j["pair"], j["sides"]): bool(j["facts"]["simulated_taken"]) for j in valid}
+    chances = {
+        (j["pair"], j["sides"]): chance_of(bool(j["facts"]["simulated_taken"]), float(j["facts"]["probability"]))
+        for j in valid
+    }
+    return join_orders({name: pairs[name] for name in sorted({j["pair"] for j in valid})}, taken, chances)
+
+
+def verdicts_of(store: Store, run: str, judge: str | None, variant: Variant = "plain") -> tuple[Verdict, ...]:
+    """What a judge said in both orders of a run's pairs in a variant, fakes among them."""
+    mark = None if variant == "plain" else variant
+    stored = (read_pair(facts, body) for _, _, _, facts, body in store.pairs(run))
+    pairs = {p.id: p for p in stored if p.origin.variant == mark}
+    return _joined((j for j in store.judgements(run) if j["judge"] == judge and j["pair"] in pairs), pairs)
 
 
 def _in_turn(sample: Sequence[Pair], fakes: Sequence[Pair]) -> tuple[Pair, ...]:
@@ -170,49 +216,4 @@ def _in_turn(sample: Sequence[Pair], fakes: Sequence[Pair]) -> tuple[Pair, ...]:
     return tuple(pair for pairs in both for pair in pairs if pair is not None)
 
 
-async def _judge_all(
-    store: Store, run: str, judge: Model, pairs: Sequence[Pair], measure: Measure, notice: Notice
-) -> str | None:
-    known = {
-        (j["pair"], j["sides"])
-        for j in store.judgements(run)
-        if j["judge"] == judge.name and j["status"] not in ASK_AGAIN
-    }
-    todo = [(run, pair, sides) for pair in pairs for sides in ORDERS if (pair.id, sides) not in known]
-    return await ask_judge(store, judge, todo, measure, notice)
-
-
-async def ask_judge(
-    store: Store, judge: Model, todo: Sequence[tuple[str, Pair, Sides]], measure: Measure, notice: Notice
-) -> str | None:
-    """Ask about one order of a pair of a run after another, and keep each answer or its failure with the run.
-
-    Says which budget ended it, if one did.
-    """
-    gate = asyncio.Semaphore(measure.concurrency)
-    done = 0
-    stopped: list[str] = []
-
-    async def one(run: str, pair: Pair, sides: Sides) -> None:
-        nonlocal done
-        async with gate:
-            if stopped:
-                return
-            try:
-                answer = await judge_once(judge, pair, sides, window=measure.window, seed=measure.seed)
-            except BudgetExceeded as error:
-                stopped.append(str(error))
-                return
-        if isinstance(answer, Judgement):
-            facts = {
-                "simulated_taken": answer.simulated_taken, "probability": answer.probability, "reason": answer.reason,
-                "prompt": answer.prompt_hash, "tokens": answer.tokens, "cost": answer.cost,
-            }  # fmt: skip
-            store.add_judgement(run, pair.id, judge.name, sides, "valid", facts)
-        else:
-            store.add_judgement(run, pair.id, judge.name, sides, answer.kind, {"reason": answer.reason})
-        done += 1
-        notice(done, len(todo))
-
-    await asyncio.gather(*(one(*each) for each in todo))
-    return stopped[0] if stopped else None
+__all__ = ["Measure", "Notice", "Realism", "discriminate", "draw", "make_pairs", "realism_of", "verdicts_of"]

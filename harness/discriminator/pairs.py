@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Literal
 
+from harness.callclass import call_class
 from harness.discriminator.serialise import (
     Window,
     cut_alike,
@@ -19,10 +20,19 @@ from toolsim.trajectory import JsonObject, Message, content_hash
 
 Sides = Literal["rs", "sr"]
 
+HEADLINE = "headline"
+"""The same model stands on both sides: its own turn again, or tool results with the agent's text removed."""
+CROSS_MODEL = "cross-model: not a measure of the environment alone"
+
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where a pair comes from, for grouping; never shown to a judge."""
+    """Where a pair comes from, for grouping; never shown to a judge.
+
+    `command` is the class of the call (`harness.callclass`), `depth` the calls of the rollout before it, `length` those
+    of the whole rollout. `since` counts the calls answered since a simulated result first stood that differs from the
+    record; `None`: none did. `variant` names what was done to the texts (`harness.discriminator.variants`).
+    """
 
     session: str
     lineage: str
@@ -32,6 +42,11 @@ class Origin:
     tool: str | None = None
     rung: str | None = None
     same_model: bool = True
+    command: str | None = None
+    depth: int | None = None
+    length: int | None = None
+    since: int | None = None
+    variant: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +62,22 @@ class Pair:
 
     @property
     def id(self) -> str:
-        """Hash of the content: the same comparison has the same id wherever it comes from."""
-        return content_hash([self.kind, self.history, self.action, self.recorded, self.simulated])[:24]
+        """Hash of the content: the same comparison has the same id wherever it comes from.
+
+        A variant has ids of its own, so that it is asked about in full and never in the part that another was.
+        """
+        content = [self.kind, self.history, self.action, self.recorded, self.simulated]
+        return content_hash(content if self.origin.variant is None else [*content, self.origin.variant])[:24]
 
     @property
     def identical(self) -> bool:
         """Whether there is nothing to tell apart."""
         return self.recorded == self.simulated
+
+    @property
+    def label(self) -> str:
+        """Whether the pair measures the environment alone: `headline`, or what it is instead."""
+        return HEADLINE if self.origin.same_model else CROSS_MODEL
 
     def facts(self) -> JsonObject:
         """The origin as JSON, with whether the two sides are identical."""
@@ -81,13 +105,18 @@ def call_pairs_of(
     """
     pairs: list[Pair] = []
     history: list[Message] = [_silent(m) for m in view]
+    length = sum(isinstance(step, ToolStep) for step in steps)
+    depth, since = 0, None
     for step in steps:
         if isinstance(step, ModelStep):
             history.append(_silent(step.message))
             continue
         if step.recorded is not None and step.answer is not None:
             past = [m for m in history if step.call not in m.calls]
-            where = Origin(**{**asdict(origin), "tool": step.call.name, "rung": step.rung})
+            where = replace(
+                origin, tool=step.call.name, rung=step.rung, command=call_class(step.call, origin.agent),
+                depth=depth, length=length, since=since,
+            )  # fmt: skip
             pairs.append(
                 Pair(
                     "call",
@@ -99,7 +128,16 @@ def call_pairs_of(
                 )
             )
         history.append(result_message(step.shown))
+        depth += 1
+        since = 0 if since is None and _diverges(step) else None if since is None else since + 1
     return tuple(pairs)
+
+
+def _diverges(step: ToolStep) -> bool:
+    """Whether the rollout goes on from a result that is not the recorded one."""
+    if step.recorded is None or step.answer is None or step.taken_in:
+        return False
+    return serialise_result(step.recorded) != serialise_result(step.answer)
 
 
 def turn_pair(

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from harness.discriminator.fakes import SUBTLETY
 from harness.discriminator.pairs import Pair
-from harness.estimates import Estimate, clopper_pearson_lower, clustered_share
+from harness.estimates import Estimate, clopper_pearson_lower, clustered_share, share_p_value
 
 GRADES = {1: "grade 1: anyone sees it", 2: "grade 2: needs reading", 3: "grade 3: needs the history"}
 """Grades of subtlety of planted fakes, by number."""
@@ -16,10 +15,14 @@ GRADES = {1: "grade 1: anyone sees it", 2: "grade 2: needs reading", 3: "grade 3
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Both orders of one pair: `win` is 1 if the simulated side passed for real twice, ½ after a flip, 0 if never."""
+    """Both orders of one pair: `win` is 1 if the simulated side passed for real twice, ½ after a flip, 0 if never.
+
+    `chance` is the probability that the judge gave the simulated side of being real, the mean of both orders.
+    """
 
     pair: Pair
     win: float
+    chance: float | None = None
 
     @property
     def flipped(self) -> bool:
@@ -31,8 +34,9 @@ class Verdict:
 class WinRate:
     """A win rate with what must be read beside it. 50 % is chance.
 
-    `estimate` is over valid, non-identical pairs, clustered by lineage (`None`: there are none). `if_lost` and
-    `if_won` bound it for the case that all dropped pairs were 0 or all 1.
+    `estimate` is over valid, non-identical pairs, clustered by lineage (`None`: there are none); `averaged` is the same
+    of what the judge's probabilities say instead of its votes. `if_lost` and `if_won` bound it for the case that all
+    dropped pairs were 0 or all 1. `p` is of the null that the rate is 50 %, `holm` the same held against all cells.
     """
 
     label: str
@@ -42,6 +46,9 @@ class WinRate:
     flips: int
     if_lost: float | None
     if_won: float | None
+    averaged: Estimate | None = None
+    p: float | None = None
+    holm: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,14 +66,25 @@ class Power:
     flips: int
 
 
-def join_orders(pairs: Mapping[str, Pair], taken: Mapping[tuple[str, str], bool]) -> tuple[Verdict, ...]:
+def join_orders(
+    pairs: Mapping[str, Pair],
+    taken: Mapping[tuple[str, str], bool],
+    chances: Mapping[tuple[str, str], float] | None = None,
+) -> tuple[Verdict, ...]:
     """Verdicts of the pairs for which both orders have a valid answer."""
     verdicts: list[Verdict] = []
     for name, pair in pairs.items():
         answers = [taken.get((name, sides)) for sides in ("rs", "sr")]
         if None not in answers:
-            verdicts.append(Verdict(pair, sum(bool(a) for a in answers) / 2))
+            known = [chances[name, sides] for sides in ("rs", "sr")] if chances is not None else []
+            chance = sum(known) / 2 if known else None
+            verdicts.append(Verdict(pair, sum(bool(a) for a in answers) / 2, chance))
     return tuple(verdicts)
+
+
+def chance_of(taken: bool, probability: float) -> float:
+    """The probability that the simulated side is real, from the side that was named and how sure the judge was."""
+    return probability if taken else 1 - probability
 
 
 def win_rate(label: str, pairs: Iterable[Pair], verdicts: Mapping[str, Verdict]) -> WinRate:
@@ -77,24 +95,23 @@ def win_rate(label: str, pairs: Iterable[Pair], verdicts: Mapping[str, Verdict])
     dropped = len(differing) - len(valid)
     wins = sum(v.win for v in valid)
     total = len(differing)
+    lineages = [v.pair.origin.lineage for v in valid]
     return WinRate(
         label,
-        clustered_share([v.win for v in valid], [v.pair.origin.lineage for v in valid]),
+        clustered_share([v.win for v in valid], lineages),
         identical=len(group) - len(differing),
         dropped=dropped,
         flips=sum(v.flipped for v in valid),
         if_lost=wins / total if total else None,
         if_won=(wins + dropped) / total if total else None,
+        averaged=_averaged(valid, lineages),
+        p=share_p_value([v.win for v in valid], lineages),
     )
 
 
-def by(pairs: Sequence[Pair], verdicts: Mapping[str, Verdict], name: str) -> tuple[WinRate, ...]:
-    """Win rates by a field of the origin (`rung`, `tool`, `agent`, `pool`, `repo`), largest group first."""
-    groups: dict[str, list[Pair]] = defaultdict(list)
-    for pair in pairs:
-        groups[str(getattr(pair.origin, name) or "-")].append(pair)
-    ordered = sorted(groups.items(), key=lambda item: (-len(item[1]), item[0]))
-    return tuple(win_rate(label, group, verdicts) for label, group in ordered)
+def _averaged(valid: Sequence[Verdict], lineages: Sequence[str]) -> Estimate | None:
+    chances = [v.chance for v in valid if v.chance is not None]
+    return clustered_share(chances, lineages) if len(chances) == len(valid) else None
 
 
 def power(verdicts: Iterable[Verdict]) -> tuple[Power, ...]:

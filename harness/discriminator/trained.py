@@ -6,6 +6,7 @@ why the permutation test is exact: docs/methods.md, "Trained discriminator".
 
 from __future__ import annotations
 
+import math
 from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 import numpy.typing as npt
 from scipy import sparse
+from sklearn.feature_extraction import DictVectorizer
 from sklearn.feature_extraction.text import TfidfVectorizer
 
 from harness.discriminator.features import LENGTH, SHAPE
@@ -22,7 +24,7 @@ from harness.discriminator.serialise import cut_alike
 from harness.estimates import clustered_share
 from toolsim.seeds import derive_seed
 
-View: TypeAlias = Literal["all", "shape", "ngrams", "length"]
+View: TypeAlias = Literal["all", "shape", "ngrams", "length", "metadata"]
 GroupBy: TypeAlias = Literal["repo", "lineage"]
 Matrix: TypeAlias = npt.NDArray[np.float64]
 
@@ -84,7 +86,11 @@ def classify(
     permutations: int = 999,
     view: View = "all",
 ) -> Trained | None:
-    """Train and test by groups; `None` where `why_not` gives a reason. `folds` is at most the number of groups."""
+    """Train and test by groups; `None` where `why_not` gives a reason. `folds` is at most the number of groups.
+
+    The view `metadata` guesses from tool, class, scaffold and position which side of each pair was drawn: both sides
+    share them, so whatever it finds beyond chance is a fault of ours.
+    """
     if why_not(pairs, group_by) is not None:
         return None
     chosen = sorted((p for p in pairs if not p.identical), key=lambda p: derive_seed(seed, "trained", p.id))
@@ -120,6 +126,11 @@ class _Columns:
 
     @classmethod
     def of(cls, pairs: Sequence[Pair], view: View) -> _Columns:
+        if view == "metadata":
+            known = DictVectorizer()
+            drawn = np.array([1.0 if derive_seed("side", p.id) % 2 else -1.0 for p in pairs])
+            rows = sparse.diags(drawn) @ known.fit_transform([_known_of(p) for p in pairs])
+            return cls(tuple(known.get_feature_names_out()), (_unit_rows(rows),))
         sides = [cut_alike(p.recorded, p.simulated, _MOST_TEXT) for p in pairs]
         recorded, simulated = [one for one, _ in sides], [other for _, other in sides]
         names: list[str] = []
@@ -156,6 +167,15 @@ class _Columns:
 
 def _shape(texts: Sequence[str], table: dict[str, Callable[[str], float]]) -> Matrix:
     return np.array([[measure(text) for measure in table.values()] for text in texts], dtype=np.float64)
+
+
+def _known_of(pair: Pair) -> dict[str, str | float]:
+    """What is known of either side without its text: both share it."""
+    origin = pair.origin
+    return {
+        "tool": str(origin.tool), "class": str(origin.command), "scaffold": origin.agent,
+        "position (log)": math.log1p(origin.depth or 0),
+    }  # fmt: skip
 
 
 def _scaled(differences: Matrix) -> Matrix:

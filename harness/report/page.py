@@ -6,9 +6,11 @@ import difflib
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from harness.discriminator.judges import Panel
 from harness.discriminator.measure import Realism
 from harness.discriminator.serialise import plain, serialise_call, serialise_message
 from harness.fidelity import grade_results
@@ -19,6 +21,9 @@ from harness.store import Store
 from toolsim.trajectory import JsonObject, Message, effects, split, turns
 
 _LIMIT = 6000
+
+Words: TypeAlias = dict[tuple[str, str], str]
+"""What a judge said of a pair, by its call and its simulated text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +60,11 @@ class Shown:
     verdict: str | None
 
 
-def render_page(store: Store, run: str, realism: Realism | None) -> str:
-    """The page of a run, as HTML text."""
+def render_page(store: Store, run: str, realism: Realism | None, panel: Panel | None = None) -> str:
+    """The page of a run, as HTML text; `panel` has all its judges side by side."""
     manifest = store.run(run)
-    verdicts = _verdicts(store, run)
-    shown = [show_rollout(store, row, end, verdicts) for row, end in store.rollouts(run)]
+    words = _words_by_rollout(store, run)
+    shown = [show_rollout(store, row, end, words.get(row.id, {})) for row, end in store.rollouts(run)]
     ends = Counter(_status(end) for _, end in store.rollouts(run))
     rungs = Counter(
         (a.simulated.rung or "unanswered")
@@ -74,20 +79,21 @@ def render_page(store: Store, run: str, realism: Realism | None) -> str:
     )  # fmt: skip
     environment.filters["inert"] = lambda value: inert(str(value))
     environment.filters["percent"] = lambda value: "–" if value is None else f"{100 * value:.1f} %"
+    environment.filters["probability"] = lambda value: "–" if value is None else f"{value:.3f}"
     template = environment.get_template("page.html.j2")
-    return template.render(run=manifest, realism=realism, rollouts=shown, ends=ends, rungs=rungs, exclusions=exclusions)
+    return template.render(
+        run=manifest, realism=realism, panel=panel, rollouts=shown, ends=ends, rungs=rungs, exclusions=exclusions
+    )
 
 
-def show_rollout(store: Store, row: RolloutRow, end: End | None, verdicts: dict[str, str]) -> Shown:
-    """Recorded and simulated turn side by side: aligned call by call with recorded actions, in order otherwise."""
+def show_rollout(store: Store, row: RolloutRow, end: End | None, by_call: Words) -> Shown:
+    """Recorded and simulated turn side by side: aligned call by call with recorded actions, in order otherwise.
+
+    `by_call` has what the judge said of the rollout's pairs.
+    """
     trajectory = store.trajectory(row.session)
     _, reference = split(trajectory, turns(trajectory)[row.turn], row.step)
     steps = read_steps(store.steps(row.id))
-    by_call = {
-        (body["action"], body["simulated"]): verdicts[pair]
-        for pair, rollout, _, _, body in store.pairs(row.run)
-        if rollout == row.id and pair in verdicts
-    }
     if any(isinstance(s, ToolStep) and s.recorded is not None for s in steps):
         return Shown(row, end, tuple(_forced(steps, by_call, row.agent)), None)
     recorded = [_message_entry(m) for m in effects(reference.items)]
@@ -97,9 +103,7 @@ def show_rollout(store: Store, row: RolloutRow, end: End | None, verdicts: dict[
     return Shown(row, end, tuple(rows), next(iter(by_call.values()), None))
 
 
-def _forced(
-    steps: Sequence[ModelStep | ToolStep], by_call: dict[tuple[str, str], str], agent: str
-) -> Iterable[Aligned]:
+def _forced(steps: Sequence[ModelStep | ToolStep], by_call: Words, agent: str) -> Iterable[Aligned]:
     for step in steps:
         if isinstance(step, ModelStep):
             entry = _message_entry(step.message)
@@ -157,6 +161,17 @@ def _status(end: End | None) -> str:
     if end is None:
         return "open"
     return end.status if end.stage is None else f"{end.status} at {end.stage}"
+
+
+def _words_by_rollout(store: Store, run: str) -> dict[str, Words]:
+    """What the judge said of each rollout's pairs, from one read of all pairs."""
+    verdicts = _verdicts(store, run)
+    found: dict[str, Words] = {}
+    if verdicts:
+        for pair, rollout, _, _, body in store.pairs(run):
+            if rollout is not None and pair in verdicts:
+                found.setdefault(rollout, {})[body["action"], body["simulated"]] = verdicts[pair]
+    return found
 
 
 def _verdicts(store: Store, run: str) -> dict[str, str]:

@@ -16,6 +16,7 @@ from harness.ledger import ModelStep, write_step
 from harness.rows import End, LedgerStep, RolloutRow
 from harness.schema import VERSIONS
 from harness.store import Store
+from harness.verdicts import add_grading, add_repeat, gradings, repeats
 from repos.catalog import KnownRepository
 from toolsim.trajectory import Message
 
@@ -105,7 +106,11 @@ def with_traces(store, trajectory):
     )
     for pair in (f"p-{name}", f"f-{name}"):
         store.add_judgement("run1", pair, "judge", "rs", "valid", {"reason": text})
+        add_repeat(store, "run1", pair, "judge", "rs", "valid", {"reason": text})
+        add_grading(store, "run1", pair, "judge", "format", "valid", {"reason": text})
     store.add_exclusions("run2", [(name, text)])
+    verdict = {"source": "run1", "turn": f"{name}:0.0", "sample": 0, "grader": "g", "taxonomy": "t", "status": "graded"}
+    store.add_verdicts([verdict | {"body": text, "made_at": 0.0}])
 
 
 def test_purging_removes_every_trace_of_a_session_and_nothing_of_others(store, recorded):
@@ -113,11 +118,14 @@ def test_purging_removes_every_trace_of_a_session_and_nothing_of_others(store, r
     with_traces(store, recorded("gone"))
     removed = store.purge("gon")
     assert removed == {
-        "judgements": 2, "pairs": 2, "steps": 1, "ends": 1, "rollouts": 1, "exclusions": 1, "sessions": 1,
+        "judgements": 2, "repeats": 2, "gradings": 2, "pairs": 2, "turn_verdicts": 1,
+        "steps": 1, "ends": 1, "rollouts": 1, "exclusions": 1, "sessions": 1,
     }  # fmt: skip
     assert [r.id for r in store.sessions()] == ["kept"]
     assert [(r.id, e.status) for r, e in store.rollouts("run1")] == [("r-kept", "failed")]
     assert {p[0] for p in store.pairs("run1")} == {j["pair"] for j in store.judgements("run1")} == {"p-kept", "f-kept"}
+    for kept in (repeats(store, "run1"), gradings(store, "run1")):
+        assert {each["pair"] for each in kept} == {"p-kept", "f-kept"}
     assert store.exclusions("run2")[0][0] == "kept"
 
 

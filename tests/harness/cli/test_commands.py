@@ -435,3 +435,35 @@ def test_a_file_of_settings_is_taken_and_a_wrong_one_is_one_sentence(run, store)
     assert (done.json["ends"], done.json["identity_run"]) == ({"completed": 1}, False)
     (store.parent / "bad.yaml").write_text("colour: red\n")
     assert run("resample", "--config", "bad.yaml").sentence == "setting colour: Extra inputs are not permitted"
+
+
+def test_the_pairs_of_a_run_are_exported_and_the_report_pool_is_refused_for_tuning(run, store, tmp_path):
+    played = run("resample", *RECORDED, "--with-calls", "--json").json
+    done = run("pairs", played["run"], "-o", str(tmp_path / "pairs.jsonl"), "--json")
+    lines = [json.loads(line) for line in (tmp_path / "pairs.jsonl").read_text("utf-8").splitlines()]
+    assert len(lines) == done.json["pairs"] > 0
+    assert {line["label"] for line in lines} == {"headline"}
+    assert "for the headline, same model and not identical:" in run("pairs").out
+    assert "removed from both sides" in run("pairs", "--strip-scaffold").out
+    pools = {line["pool"] for line in lines}
+    if "report" in pools:
+        assert "which nothing is tuned on" in run("pairs", "--purpose", "tune").sentence
+    else:
+        assert "has no pair of the report pool" in run("pairs", "--purpose", "report").sentence
+
+
+def test_several_judges_stand_side_by_side_and_none_is_not_one_of_them(run, store):
+    run("resample", *RECORDED, "--with-calls")
+    done = run("discriminate", "--judge", NOWHERE, "--judge", NOWHERE.replace("m@", "n@"), "--fakes", "1", "--pairs",
+               "1", "--json")  # fmt: skip
+    assert [j["judge"] for j in done.json["judges"]] == ["m", "n"]
+    assert done.json["agreement"][0]["agreement"] is None
+    assert run("discriminate", "--judge", "none", "--judge", NOWHERE).code == 2
+
+
+def test_a_rubric_that_cannot_be_asked_drops_its_grades(run, store):
+    run("resample", *RECORDED, "--with-calls")
+    done = run("rubric", "--judge", NOWHERE, "--fakes", "1", "--pairs", "0", "--json")
+    assert done.json["invalid"] == {"EndpointError": 5}
+    assert {row["mean"] for row in done.json["table"]} == {None}
+    assert run("rubric", "--judge", "none").sentence.startswith("a rubric needs a judge")

@@ -154,3 +154,13 @@ async def test_a_long_result_says_how_much_is_not_shown(page_of):
     source = await page_of("x" * 7000)
     assert "characters more" in source
     assert len(source) < 400_000
+
+
+async def test_the_pairs_of_a_run_are_read_once_however_many_rollouts_it_has(page_of, store):
+    reads = []
+    store.db.conn.set_trace_callback(lambda sql: reads.append(sql) if "from pairs" in sql and "body" in sql else None)
+    await page_of(judged=True)
+    before = len(reads)
+    page = render_page(store, "run1", None)
+    assert len(reads) - before == 1
+    assert "judge: told apart" in page or "judge: undecided" in page or "judge: passed for real" in page
