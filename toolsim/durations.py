@@ -15,7 +15,8 @@ QUICK = 0.25
 def quick_duration(history: Sequence[Message], tool: str, seed: int) -> float:
     """Seconds for a command that was computed: one of the quick durations recorded for this tool, with a little play.
 
-    Without recorded ones the draw is log-normal with a median of 20 ms.
+    A recorded 0 is less than the product can measure, and stays one. Without recorded ones the draw is log-normal with
+    a median of 20 ms.
     """
     names = {call.id: call.name for message in history for call in message.calls}
     seen = [
@@ -23,7 +24,7 @@ def quick_duration(history: Sequence[Message], tool: str, seed: int) -> float:
         for m in history
         if m.result is not None
         and m.result.duration is not None
-        and 0 < m.result.duration <= QUICK
+        and 0 <= m.result.duration <= QUICK
         and names.get(m.result.call_id) == tool
     ]
     rng = random.Random(seed)

@@ -17,6 +17,12 @@ def test_durations_are_near_a_quick_one_of_the_same_tool() -> None:
     assert len(set(drawn)) > 10
 
 
+def test_what_the_product_could_not_measure_is_zero_as_often_as_in_the_record() -> None:
+    history = [m for n, s in enumerate([0.0, 0.0, 0.0, 0.05]) for m in _ran("sh", s, n)]
+    drawn = [quick_duration(history, "sh", seed) for seed in range(400)]
+    assert 0.68 < sum(d == 0.0 for d in drawn) / len(drawn) < 0.82
+
+
 def test_without_a_record_a_duration_is_short_and_never_zero() -> None:
     drawn = [quick_duration((), "sh", seed) for seed in range(200)]
     assert all(0 < d < QUICK for d in drawn)
