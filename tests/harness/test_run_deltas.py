@@ -30,7 +30,8 @@ def run(store):
             pair = Pair("call", Origin(f"s{n}", f"l{n}", None, "claude-code", "tune"), "", "", "a", f"{name} {n}")
             store.add_pairs(name, [(pair.id, row.id, pair.kind, pair.facts(), pair.body())])
             for sides in ("rs", "sr"):
-                store.add_judgement(name, pair.id, judge, sides, "valid", {"simulated_taken": n < wins})
+                said = {"simulated_taken": n < wins, "probability": 0.9}
+                store.add_judgement(name, pair.id, judge, sides, "valid", said)
         return name
 
     return make
