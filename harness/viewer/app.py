@@ -25,7 +25,7 @@ from harness.labels import CHOICES, Label, sides_for
 from harness.report.inert import inert
 from harness.store import Store
 from harness.viewer import labelling, pages, queries, search
-from harness.viewer.forms import day, short
+from harness.viewer.forms import day, repo_name, short
 from harness.viewer.guard import Guard
 from harness.viewer.queries import FILTERS, Asked, Reader
 
@@ -41,10 +41,10 @@ class Viewer:
     indexer: search.Indexer
     templates: Environment
 
-    def page(self, name: str, status: int = 200, **values: Any) -> HTMLResponse:
+    def page(self, name: str, code: int = 200, **values: Any) -> HTMLResponse:
         """A template as an answer. Every value that is no markup of the template is escaped."""
         text = self.templates.get_template(name).render(**values)
-        return HTMLResponse(text.encode("utf-8", "replace"), status)
+        return HTMLResponse(text.encode("utf-8", "replace"), code)
 
 
 def build(store: Path, token: str, hosts: frozenset[str]) -> ASGIApp:
@@ -82,7 +82,8 @@ def _templates() -> Environment:
         loader=PackageLoader("harness.viewer", "templates"), autoescape=True, undefined=StrictUndefined,
         trim_blocks=True, lstrip_blocks=True, finalize=lambda value: "–" if value is None else value,
     )  # fmt: skip
-    environment.filters["inert"] = lambda value: inert(str(value))
+    environment.filters["inert"] = lambda value: "–" if value is None else inert(str(value))
+    environment.filters["repo"] = repo_name
     environment.filters["day"] = day
     environment.filters["short"] = short
     return environment

@@ -15,3 +15,10 @@ def short(text: str | None, most: int = 14) -> str:
     if text is None:
         return "–"
     return text if len(text) <= most else text[: most - 1] + "…"
+
+
+def repo_name(url: str | None) -> str:
+    """A repository without what is the same of all: `owner/name` of one on GitHub."""
+    if url is None:
+        return "–"
+    return url.removeprefix("https://").removeprefix("github.com/").removesuffix(".git")

@@ -22,6 +22,7 @@ from toolsim.trajectory import JsonObject, Message, ToolCall, ToolResult, canoni
 LIMIT = 6000
 """Characters of a text on the page; the rest is a link away."""
 _PIECE = 4000
+_CALL = 4000
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,8 +209,15 @@ def _flags(result: ToolResult) -> str:
 
 
 def call_text(call: ToolCall) -> str:
-    """A call for people: its name, and a single text argument as it is."""
-    return serialise_call(call, 4000)
+    """A call for people: its name, and its one argument as it is, or each on a line of its own."""
+    if call.raw is not None or len(call.arguments) <= 1:
+        return serialise_call(call, _CALL)
+    lines = (
+        f"  {name}: {value if isinstance(value, str) else canonical_json(value)}"
+        for name, value in call.arguments.items()
+    )
+    text = "\n".join([call.name, *lines])
+    return text if len(text) <= _CALL else text[:_CALL] + " …"
 
 
 def _said(message: Message) -> str:
