@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -163,13 +162,14 @@ def main() -> None:
     parser.add_argument("--again", type=int, default=3)
     parser.add_argument("--index", type=float, default=30.0)
     given = parser.parse_args()
+    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
     with tempfile.TemporaryDirectory() as folder:
         store = given.store or Path(folder) / "deploysim.db"
         if not store.exists():
             begin = time.perf_counter()
             make(store, given.rollouts)
             print(f"made {given.rollouts:,} rollouts with {given.rollouts * STEPS:,} steps, "
-                  f"{os.path.getsize(store) / 1e6:,.0f} MB, in {time.perf_counter() - begin:.0f} s")  # fmt: skip
+                  f"{store.stat().st_size / 1e6:,.0f} MB, in {time.perf_counter() - begin:.0f} s")  # fmt: skip
         command = [sys.executable, "-c", "from harness.cli import main; main()", "view", "--store", str(store)]
         begin = time.perf_counter()
         server = subprocess.Popen([*command, "--port", "0", "--token", TOKEN], stdout=subprocess.PIPE, text=True)

@@ -151,12 +151,15 @@ def _condition(name: str, value: str, *, indexed: bool) -> tuple[str, list[Any]]
 
 
 def _verdict(value: str) -> str:
-    middle = {"told": "avg(taken)=0", "passed": "avg(taken)=1", "undecided": "avg(taken)>0 and avg(taken)<1"}
-    return (
-        "exists (select 1 from (select p.id, json_extract(j.facts, '$.simulated_taken') as taken from pairs p"
-        " join judgements j on j.run=p.run and j.pair=p.id where p.run=r.run and p.rollout=r.id and j.status='valid')"
-        f" group by id having {middle.get(value, '0')})"
+    """A rollout has a pair on which the judges' valid answers are of one mind (`told`, `passed`), or are not."""
+    fits = {"told": "=0", "passed": "=1", "undecided": " between 0.001 and 0.999"}.get(value)
+    if fits is None:
+        return "0"
+    taken = (
+        "select avg(json_extract(j.facts, '$.simulated_taken')) from judgements j"
+        " where j.run=p.run and j.pair=p.id and j.status='valid'"
     )
+    return f"exists (select 1 from pairs p where p.run=r.run and p.rollout=r.id and ({taken}){fits})"
 
 
 def sessions(db: sqlite3.Connection, asked: Asked) -> Slice:
