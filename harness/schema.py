@@ -69,6 +69,7 @@ def create_labels(db: sqlite_utils.Database) -> None:
     labels.create_labels(db)
     db.execute("create index sessions_listed on sessions (coalesce(started_at, 0), id)")
     db.table("rollouts").create_index(["run", "session", "turn", "step", "sample", "id"])
+    db.table("rollouts").create_index(["run", "pool", "agent", "repo"])
     db.table("rollouts").create_index(["session", "run"])
     db.table("pairs").create_index(["run", "rollout"])
 

@@ -113,7 +113,7 @@ def _problem(viewer: Viewer) -> Callable[[Request, Exception], Response]:
     def shown(_: Request, error: Exception) -> Response:
         status = error.status_code if isinstance(error, HTTPException) else 400
         said = error.detail if isinstance(error, HTTPException) else str(error)
-        return viewer.page("problem.html.j2", status, said=said, status=status, here="")
+        return viewer.page("problem.html.j2", status, said=said, number=status, here="")
 
     return shown
 
@@ -155,12 +155,13 @@ def _run(viewer: Viewer, request: Request, _: Mapping[str, Any]) -> Response:
     with viewer.reader.open() as db:
         run = _known_run(db, request)
         found = queries.rollouts(db, run["id"], asked)
+        counts = queries.counts(db, run["id"])
         return viewer.page(
             "run.html.j2",
             run=run, found=found, asked=asked, here="runs",
             more=_next(request, asked, found.next),
-            choices=queries.choices(db, run["id"]),
-            counts=queries.counts(db, run["id"]),
+            choices=queries.choices(db, run["id"], counts),
+            counts=counts,
             excluded=queries.exclusions(db, run["id"]),
             human=labelling.human(db, run["id"]),
             covered=search.coverage(db) if queries.has_side(db) else None,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -100,19 +100,16 @@ def counts(db: sqlite3.Connection, run: str) -> dict[str, int]:
     return {row[0]: row[1] for row in rows}
 
 
-def choices(db: sqlite3.Connection, run: str) -> dict[str, list[str]]:
-    """What can be chosen in the filters of a run."""
-    found = {
-        name: [
-            r[0] for r in db.execute(f"select distinct {name} from rollouts where run=? order by 1 limit 200", (run,))
-        ]
-        for name in ("pool", "agent", "repo")
+def choices(db: sqlite3.Connection, run: str, statuses: Iterable[str]) -> dict[str, list[str]]:
+    """What can be chosen in the filters of a run with rollouts of these `statuses`."""
+    rows = db.execute("select distinct pool, agent, repo from rollouts where run=?", (run,)).fetchall()
+    found = {name: sorted({row[name] for row in rows if row[name]}) for name in ("pool", "agent", "repo")}
+    return found | {
+        "status": list(statuses),
+        "rung": ["recorded", "computed", "connector", "simulated", "unanswered"],
+        "grade": ["equal", "order", "near", "different"],
+        "verdict": ["told", "passed", "undecided"],
     }
-    found["status"] = list(counts(db, run))
-    found["rung"] = ["recorded", "computed", "connector", "simulated", "unanswered"]
-    found["grade"] = ["equal", "order", "near", "different"]
-    found["verdict"] = ["told", "passed", "undecided"]
-    return {name: [value for value in values if value is not None] for name, values in found.items()}
 
 
 def rollouts(db: sqlite3.Connection, run: str, asked: Asked) -> Slice:

@@ -7,12 +7,15 @@ rungs and grades it has. Everything in it can be made again from the store; `cov
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
-import threading
+import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from multiprocessing import get_context
+from multiprocessing.context import SpawnProcess
 from pathlib import Path
 
 from harness.errors import StoreError
@@ -27,6 +30,7 @@ MOST = 2000
 """Characters of each message, call and result that can be found."""
 BATCH = 40
 _VERSION = 1
+_WAIT = 5.0
 _HITS = 50
 _TABLES = """
 create table if not exists sessions (id text primary key) without rowid;
@@ -63,32 +67,34 @@ class Hit:
 
 @dataclass(slots=True)
 class Indexer:
-    """Brings the index of a store up to date, in a thread of its own until `stop`."""
+    """Brings the index of a store up to date, in a process of its own, so that pages never wait for it."""
 
     store: Path
-    wait: float = 5.0
-    _stop: threading.Event = field(default_factory=threading.Event)
-    _thread: threading.Thread | None = None
-    failure: str | None = None
+    _process: SpawnProcess | None = None
 
     def start(self) -> None:
-        """Begin; whatever ends it is kept in `failure` and shown on the search page."""
-        self._thread = threading.Thread(target=self._run, name="search index", daemon=True)
-        self._thread.start()
+        """Begin."""
+        self._process = get_context("spawn").Process(target=_keep, args=(self.store, os.getpid()), daemon=True)
+        self._process.start()
 
     def stop(self) -> None:
-        """End after the batch at hand."""
-        self._stop.set()
-        if self._thread is not None:
-            self._thread.join(30)
+        """End at once: a batch that is cut off is made again the next time."""
+        if self._process is not None:
+            self._process.terminate()
+            self._process.join(30)
 
-    def _run(self) -> None:
-        try:
-            while not self._stop.is_set():
-                if not step(self.store):
-                    self._stop.wait(self.wait)
-        except (sqlite3.Error, OSError, StoreError) as error:
-            self.failure = str(error)
+    @property
+    def failure(self) -> str | None:
+        """What ended the making of the index; `None` while it goes on."""
+        ended = self._process is not None and self._process.exitcode is not None
+        return "it ended; what it said stands where the viewer was started" if ended else None
+
+
+def _keep(store: Path, parent: int) -> None:
+    os.nice(10)
+    while os.getppid() == parent:
+        if not step(store):
+            time.sleep(_WAIT)
 
 
 def step(store: Path, batch: int = BATCH) -> bool:
