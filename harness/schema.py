@@ -74,7 +74,5 @@ def create_labels(db: sqlite_utils.Database) -> None:
     db.table("pairs").create_index(["run", "rollout"])
 
 
-VERSIONS = frozenset(
-    {"create_tables", "create_verdicts", "create_forecasts", "create_turn_verdicts", "create_labels"}
-)
+VERSIONS = frozenset({"create_tables", "create_verdicts", "create_forecasts", "create_turn_verdicts", "create_labels"})
 """The migrations that this version knows; a store with others is newer."""
