@@ -253,8 +253,9 @@ class Store:
         pairs = "json_extract(facts, '$.session')=:id"
         values = {"id": state, "recorded": recorded}
         self.db.execute("insert or ignore into purged select sha256, :recorded from sessions where id=:id", values)
+        of_pairs = ("judgements", "labels", *TABLES_OF_PAIRS)
         for table, where in (
-            *((name, f"pair in (select id from pairs where {pairs})") for name in ("judgements", "labels", *TABLES_OF_PAIRS)),
+            *((name, f"pair in (select id from pairs where {pairs})") for name in of_pairs),
             ("pairs", pairs),
             ("steps", f"rollout in {of_session}"), ("ends", f"rollout in {of_session}"),
             ("turn_verdicts", "substr(turn, 1, length(:id) + 1) = :id || ':'"),
