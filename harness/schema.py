@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite_utils
 
+from harness import labels
 from harness.behaviors.table import create_turn_verdicts
 from harness.forecast.table import create_forecasts
 from harness.verdicts import create_verdicts
@@ -61,5 +62,17 @@ def create_tables(db: sqlite_utils.Database) -> None:
 for _migration in (create_verdicts, create_forecasts, create_turn_verdicts):
     migrations()(_migration)
 
-VERSIONS = frozenset({"create_tables", "create_verdicts", "create_forecasts", "create_turn_verdicts"})
+
+@migrations()
+def create_labels(db: sqlite_utils.Database) -> None:
+    """Labels of people on pairs, and the indexes of the viewer's lists."""
+    labels.create_labels(db)
+    db.execute("create index sessions_listed on sessions (coalesce(started_at, 0), id)")
+    db.table("rollouts").create_index(["run", "session", "turn", "step", "sample", "id"])
+    db.table("rollouts").create_index(["run", "pool", "agent", "repo"])
+    db.table("rollouts").create_index(["session", "run"])
+    db.table("pairs").create_index(["run", "rollout"])
+
+
+VERSIONS = frozenset({"create_tables", "create_verdicts", "create_forecasts", "create_turn_verdicts", "create_labels"})
 """The migrations that this version knows; a store with others is newer."""

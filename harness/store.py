@@ -12,13 +12,16 @@ import threading
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 import sqlite_utils
-import zstandard
 
 from harness.errors import StoreError
+from harness.labels import Label
+from harness.packing import pack as _pack
+from harness.packing import unpack as _unpack
 from harness.pools import pool_of
 from harness.rows import End, LedgerStep, RolloutRow, SessionRow
 from harness.schema import VERSIONS, migrations
@@ -27,7 +30,6 @@ from repos.catalog import KnownRepository
 from toolsim.family import family
 from toolsim.trajectory import JsonObject, Session, Trajectory, call_pairs, dump_trajectory, load_trajectory, turns
 
-_MAX_BODY = 1 << 31
 _OF_ABLATIONS = ("ablation", "leakage")
 
 Kept: TypeAlias = Literal["added", "known", "purged"]
@@ -54,6 +56,11 @@ class Store:
             if self._database is None:
                 self._database = self._open()
             return self._database
+
+    @property
+    def search_file(self) -> Path:
+        """The words of this store, for the viewer's search: made again whenever it is missing."""
+        return self.path.with_name(self.path.name + ".search")
 
     def _open(self) -> sqlite_utils.Database:
         if not self._create and not self.path.exists():
@@ -230,6 +237,7 @@ class Store:
             with _writing(self.db.conn):
                 for state in states:
                     self._purge(state, recorded, removed)
+            self.search_file.unlink(missing_ok=True)
             self.db.execute("vacuum")
             busy = self.db.execute("pragma wal_checkpoint(truncate)").fetchone()[0]
         if busy:
@@ -245,8 +253,9 @@ class Store:
         pairs = "json_extract(facts, '$.session')=:id"
         values = {"id": state, "recorded": recorded}
         self.db.execute("insert or ignore into purged select sha256, :recorded from sessions where id=:id", values)
+        of_pairs = ("judgements", "labels", *TABLES_OF_PAIRS)
         for table, where in (
-            *((name, f"pair in (select id from pairs where {pairs})") for name in ("judgements", *TABLES_OF_PAIRS)),
+            *((name, f"pair in (select id from pairs where {pairs})") for name in of_pairs),
             ("pairs", pairs),
             ("steps", f"rollout in {of_session}"), ("ends", f"rollout in {of_session}"),
             ("turn_verdicts", "substr(turn, 1, length(:id) + 1) = :id || ':'"),
@@ -414,6 +423,17 @@ class Store:
             )
         )
 
+    # --- labels of people ---------------------------------------------------------------------------------------
+
+    def add_label(self, label: Label) -> None:
+        """Keep what a person said of a pair."""
+        self._insert("labels", [asdict(label)])
+
+    def labels(self, run: str) -> tuple[Label, ...]:
+        """All labels of a run in the order in which they were given."""
+        names = ", ".join(Label.__dataclass_fields__)
+        return tuple(Label(**r) for r in self._rows(f"select {names} from labels where run=? order by id", (run,)))
+
 
 def _rollout(row: dict[str, Any]) -> tuple[RolloutRow, End | None]:
     status, stage, reason, end_facts = (row.pop(k) for k in ("status", "stage", "reason", "end_facts"))
@@ -441,11 +461,3 @@ def _storable(row: dict[str, Any]) -> dict[str, Any]:
 
 def _is_state(name: str, recorded: str) -> bool:
     return name == recorded or (name.startswith(recorded + "+") and name[len(recorded) + 1 :].isdigit())
-
-
-def _pack(data: bytes) -> bytes:
-    return zstandard.ZstdCompressor(level=6).compress(data)
-
-
-def _unpack(data: bytes) -> bytes:
-    return zstandard.ZstdDecompressor().decompress(data, max_output_size=_MAX_BODY)

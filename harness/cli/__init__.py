@@ -34,6 +34,7 @@ COMMANDS = {
     "grade": ("grade", "Find undesired behaviour in turns."),
     "forecast": ("forecast", "Freeze what a candidate will do, and score it later."),
     "report": ("report", "Write a run as one HTML page."),
+    "view": ("view", "Show a store in the browser."),
     "run": ("run", "Import, resample, discriminate and summarise a folder."),
     "demo": ("demo", "The main job on the shipped fixtures."),
 }

@@ -1,0 +1,116 @@
+"""The viewer in a real browser: filters, evidence, verdicts, keys, labels; and hostile text does nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+
+import pytest
+
+playwright = pytest.importorskip("playwright.async_api", reason="playwright is not installed")
+BROWSER = next((p for name in ("chromium", "chromium-browser", "google-chrome") if (p := shutil.which(name))), None)
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(
+        BROWSER is None, reason="there is no Chromium on this machine (Debian: apt-get install chromium)"
+    ),
+]
+
+
+@pytest.fixture
+async def page(served):
+    """A page that was opened with the token; what it said, and asked of other hosts, is in `said` and `left`."""
+    async with playwright.async_playwright() as driver:
+        browser = await driver.chromium.launch(executable_path=BROWSER, args=["--no-sandbox"])
+        opened = await browser.new_page()
+        opened.said, opened.left = [], []
+        opened.on("console", lambda message: opened.said.append(message.text))
+        opened.on("pageerror", lambda error: opened.said.append(str(error)))
+        opened.on("dialog", lambda dialog: opened.said.append(f"dialog: {dialog.message}"))
+        root = served.partition("/?")[0]
+        opened.on("request", lambda r: None if r.url.startswith(root + "/") else opened.left.append(r.url))
+        await opened.goto(served)
+        yield opened
+        await browser.close()
+
+
+async def test_a_run_is_followed_from_the_list_to_a_label(page, indexed):
+    assert "token" not in page.url
+    await page.click("text=run1")
+    await page.select_option("select[name=grade]", "different")
+    await page.click("button:has-text('Filter')")
+    assert await page.locator("tbody tr[data-row]").count() == 2
+    await page.keyboard.press("j")
+    await page.keyboard.press("Enter")
+    await page.wait_for_url("**/rollout/r0")
+    await page.click(".strip a[href='#step-1']")
+    assert page.url.endswith("/rollout/r0#step-1")
+    step = page.locator("#step-1")
+    assert "here" in await step.get_attribute("class")
+    assert "undecided" in await step.locator(".verdict").inner_text()
+    assert not await step.locator(".facts").is_visible()
+    await page.keyboard.press("Enter")
+    await page.wait_for_selector("#step-1 .facts", state="visible")
+    assert "f00df00d" in await step.locator(".facts").inner_text()
+    assert "/work/a.py" in await step.locator(".change").inner_text()
+    assert await step.locator(".simulated .word").count() >= 1
+    await page.keyboard.press("n")
+    await page.wait_for_url("**/rollout/r1")
+    await page.keyboard.press("?")
+    assert await page.locator("dialog#keys").is_visible()
+    await page.keyboard.press("?")
+    await page.click(".crumbs a >> nth=0")
+    await page.click("text=label pairs")
+    await page.fill("input[name=rater]", "ada")
+    await page.click("button:has-text('Begin')")
+    await page.wait_for_selector("form.blind")
+    await page.keyboard.press("1")
+    await page.wait_for_selector("p.note")
+    (label,) = indexed.store.labels("run1")
+    assert (label.rater, label.choice) == ("ada", "first")
+    assert page.said == []
+    assert page.left == []
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/", "/sessions", "/session/s1", "/run/run1", "/rollout/r0", "/rollout/r2", "/search?q=look",
+     "/run/run1/label?rater=ada"],
+)  # fmt: skip
+async def test_hostile_text_runs_no_script_and_asks_no_other_host(page, path):
+    await page.goto(page.url.rstrip("/") + path)
+    await page.evaluate("document.querySelectorAll('details').forEach((d) => { d.open = true })")
+    await asyncio.sleep(0.1)
+    assert await page.title() != "owned"
+    assert await page.locator("main, pre").first.is_visible()
+    assert page.said == []
+    assert page.left == []
+
+
+async def test_the_counts_of_a_run_that_goes_on_are_asked_for_again(page, indexed):
+    from harness.rows import End
+
+    await page.goto(page.url.rstrip("/") + "/run/run1")
+    assert "open" in await page.inner_text("#counts")
+    indexed.store.end_rollout("r3", End("completed"))
+    for _ in range(80):
+        if "open" not in (shown := await page.inner_text("#counts")):
+            break
+        await asyncio.sleep(0.1)
+    assert shown.split() == ["completed", "3", "failed", "at", "candidate", "1"]
+
+
+async def test_the_pages_are_usable_without_script(served):
+    async with playwright.async_playwright() as driver:
+        browser = await driver.chromium.launch(executable_path=BROWSER, args=["--no-sandbox"])
+        context = await browser.new_context(java_script_enabled=False)
+        page = await context.new_page()
+        await page.goto(served)
+        await page.click("text=run1")
+        await page.select_option("select[name=rung]", "simulated")
+        await page.click("button:has-text('Filter')")
+        await page.click("tbody a >> nth=0")
+        await page.click("#step-1 summary")
+        assert await page.locator("#step-1 .facts").is_visible()
+        await browser.close()
