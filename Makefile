@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 
-.PHONY: demo test test-live lint docs clean system lock
+.PHONY: demo test test-live test-browser lint docs clean system lock
 
 demo: $(STAMP) system
 	$(BIN)/deploysim demo
@@ -15,6 +15,10 @@ test: $(STAMP) system
 # Tests that run the small embedded weights, where they are in the cache (deploysim models pull local-small).
 test-live: $(STAMP) system
 	$(BIN)/python -m pytest -q -m live
+
+# The viewer in a real browser, where there is a Chromium.
+test-browser: $(STAMP) system
+	$(BIN)/python -m pytest -q -m browser
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

@@ -47,7 +47,7 @@ def test_lists_are_put_in_order_wherever_they_come_from(given, rungs):
         ({"affordances": "web"}, "setting affordances: web: not one of rollout, repo, calls, connectors"),
         ({"max_steps": 0}, "setting max_steps: Input should be greater than or equal to 1"),
         ({"api": "smoke"}, "setting api: Input should be 'chat' or 'responses'"),
-        ({"shell": "fish"}, "setting shell: Input should be 'auto', 'sandbox', 'bashkit' or 'none'"),
+        ({"shell": "fish"}, "setting shell: Input should be 'auto', 'both', 'sandbox', 'bashkit' or 'none'"),
         ({"colour": "red"}, "setting colour: Extra inputs are not permitted"),
         ({"forcing": "free"}, "settings: recorded actions need forcing free or teacher, and a candidate of its own .*"),
         ({"candidate": "recorded", "forcing": "none"}, "settings: recorded actions need forcing .*"),

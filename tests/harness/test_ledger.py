@@ -16,6 +16,7 @@ from toolsim.actions import (
     Blur,
     EndProcess,
     Fact,
+    GitMove,
     MakeDirectory,
     MarkRead,
     MovePath,
@@ -46,6 +47,7 @@ MUTATIONS = (
     st.builds(MakeDirectory, text),
     st.builds(Blur, text, text, st.sampled_from(["all", "content", "edited"]), st.lists(text, max_size=2).map(tuple)),
     st.builds(Fact, text, text),
+    st.builds(GitMove, text, text, staged=st.lists(text).map(tuple), dirty=st.none() | st.lists(text).map(tuple)),
     st.builds(SetCwd, text),
     st.builds(SetEnv, text, st.none() | text),
     st.builds(
