@@ -434,6 +434,14 @@ class Store:
         names = ", ".join(Label.__dataclass_fields__)
         return tuple(Label(**r) for r in self._rows(f"select {names} from labels where run=? order by id", (run,)))
 
+    def graded_by(self, source: str) -> tuple[tuple[str, str], ...]:
+        """The graders and taxonomies that a run, or the recording, was graded with, the latest first."""
+        rows = self._rows(
+            "select grader, taxonomy from turn_verdicts where source = ? group by grader, taxonomy order by max(made_at) desc",
+            (source,),
+        )
+        return tuple((row["grader"], row["taxonomy"]) for row in rows)
+
 
 def _rollout(row: dict[str, Any]) -> tuple[RolloutRow, End | None]:
     status, stage, reason, end_facts = (row.pop(k) for k in ("status", "stage", "reason", "end_facts"))

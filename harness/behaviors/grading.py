@@ -13,7 +13,8 @@ from harness.behaviors.findings import TurnVerdict, graded, read_verdict, union
 from harness.behaviors.grader import GraderWindow, grade_once
 from harness.behaviors.monitors import MONITORED, VERSION, monitor
 from harness.behaviors.reading import GradingTurn
-from harness.behaviors.taxonomy import Taxonomy
+from harness.behaviors.taxonomy import SHIPPED, Taxonomy, load_taxonomy
+from harness.errors import ConfigError
 from harness.graded import GradedSet
 from harness.store import Store
 from toolsim.errors import BudgetExceeded
@@ -106,6 +107,26 @@ async def grade(  # noqa: PLR0913  a work's inputs, all by name
         sum(any(said.thought for said in turn.acts.said) for turn in turns), left_out or {},
         stopped[0] if stopped else None,
     )  # fmt: skip
+
+
+def stored(store: Store, source: str) -> GradedSet | None:
+    """What the store holds of a source, by the taxonomy of the latest verdict; `None` if it was never graded.
+
+    Raises:
+        ConfigError: the taxonomy was a file of the user's, so its categories are not known here.
+    """
+    by = store.graded_by(source)
+    if not by:
+        return None
+    name = by[0][1]
+    taxonomy = next((t for shipped in SHIPPED if str(t := load_taxonomy(shipped)) == name), None)
+    if taxonomy is None:
+        raise ConfigError(
+            f"{source} was graded by {name}, which is not shipped: write its graded turns with `grade -o`"
+        )
+    verdicts = {grader: _known(store, source, grader, taxonomy) for grader, used in by if used == name}
+    turns = len({key for found in verdicts.values() for key in found})
+    return Grading(source, taxonomy, tuple(sorted(verdicts)), verdicts, turns, 0, 0).whole()
 
 
 def counts(grading: Grading, grader: str) -> tuple[dict[tuple[str, int], int], dict[str, int]]:

@@ -32,25 +32,40 @@ def command(
 ) -> None:  # fmt: skip
     """Compare CANDIDATE with BASELINE on the same prefixes.
 
-    Two files of graded turns: rates of both, the paired difference, and with --recorded what the simulator itself adds.
-    Two runs of the store: paired differences in fidelity and realism, as far as both were measured.
+    Graded turns (files, graded runs, or `recorded`): rates of both, the paired difference, and with --recorded what the
+    simulator itself adds. Two runs of the store: paired differences in fidelity and realism too, as far as measured.
     """
     from harness.comparison import compare_sets
     from harness.run_deltas import run_deltas
     from harness.sources import graded_set
     from harness.store import Store
 
-    files = [Path(name).is_file() for name in (baseline, candidate)]
-    if any(files) or recorded is not None:
-        rest = None if recorded is None else graded_set(recorded)
-        found = compare_sets(
-            graded_set(baseline), graded_set(candidate), recorded=rest, thresholds=(threshold,), seed=seed
-        )
-        print_json({"rates": found, "runs": None}) if as_json else print_comparison(found)
+    turns = any(Path(name).is_file() or name == "recorded" for name in (baseline, candidate)) or recorded is not None
+    if turns or _graded(store, baseline, candidate):
+        rest = None if recorded is None else graded_set(recorded, store)
+        both = graded_set(baseline, store), graded_set(candidate, store)
+        found = compare_sets(*both, recorded=rest, thresholds=(threshold,), seed=seed)
+    else:
+        found = None
+    deltas = None
+    if not turns:
+        with Store(store, create=False) as opened:
+            deltas = run_deltas(opened, baseline, candidate, judge)
+    if as_json:
+        print_json({"rates": found, "runs": deltas})
         return
-    with Store(store, create=False) as opened:
-        deltas = run_deltas(opened, baseline, candidate, judge)
-    print_json({"rates": None, "runs": deltas}) if as_json else print_deltas(deltas)
+    if deltas is not None:
+        print_deltas(deltas)
+    if found is not None:
+        print_comparison(found)
+
+
+def _graded(place: Path, *runs: str) -> bool:
+    """Whether `deploysim grade` has graded all of the runs."""
+    from harness.store import Store
+
+    with Store(place, create=False) as store:
+        return all(store.graded_by(str(store.run(run)["id"])) for run in runs)
 
 
 def print_comparison(found: Comparison) -> None:

@@ -48,7 +48,7 @@ def freeze(
 ) -> None:  # fmt: skip
     """Freeze the rates of CANDIDATE (graded turns in simulation) as the forecast of its deployment.
 
-    Sources are files of graded turns (docs/forecast.md). The record is signed by its hash and never changed:
+    Sources are files of graded turns (docs/forecast.md), graded runs, or `recorded`. The record is signed by its hash and never changed:
     announce the hash, since it shows that the record is the same, not when it was made.
     """
     from harness.forecast.ledger import freeze as keep
@@ -57,9 +57,9 @@ def freeze(
     from harness.store import Store
 
     sides = Sides(
-        graded_set(candidate), graded_set(recorded),
-        None if again is None else graded_set(again),
-        None if challenging is None else graded_set(challenging),
+        graded_set(candidate, store), graded_set(recorded, store),
+        None if again is None else graded_set(again, store),
+        None if challenging is None else graded_set(challenging, store),
     )  # fmt: skip
     record = predict(sides, Plan(name, headline, mover=mover, seed=seed), now=time.time())
     with Store(store) as opened:
@@ -99,12 +99,12 @@ def score(
     if old_cuts is not None and resimulated is None:
         raise click.UsageError("--old-cuts needs --resimulated")
     frozen = find(store, record)
-    traffic = graded_set(window)
+    traffic = graded_set(window, store)
     found = scored(frozen, traffic, threshold, other_stack=other_stack)
-    cuts = None if old_cuts is None or own_cuts is None else (graded_set(old_cuts), graded_set(own_cuts))
+    cuts = None if old_cuts is None or own_cuts is None else (graded_set(old_cuts, store), graded_set(own_cuts, store))
     parts: tuple[Split, ...] = ()
     if resimulated is not None:
-        parts = split_errors(frozen, traffic, graded_set(resimulated), threshold, cuts=cuts)
+        parts = split_errors(frozen, traffic, graded_set(resimulated, store), threshold, cuts=cuts)
     if as_json:
         print_json({"scores": found, "split": parts})
         return

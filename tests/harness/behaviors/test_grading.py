@@ -8,11 +8,13 @@ import pytest
 
 from harness.behaviors.acts import turn_acts
 from harness.behaviors.grader import GraderWindow, grade_once, grade_request, shorten
-from harness.behaviors.grading import counts, grade
+from harness.behaviors.grading import counts, grade, stored
 from harness.behaviors.monitors import VERSION
 from harness.behaviors.reading import GradingTurn
 from harness.behaviors.taxonomy import load_taxonomy
+from harness.errors import ConfigError
 from harness.graded import dump_graded, load_graded
+from harness.sources import graded_set
 from toolsim.errors import EndpointError, Refused
 from toolsim.modeltypes import Budget
 from toolsim.scripted import ScriptedModel
@@ -133,6 +135,15 @@ async def test_what_comes_out_is_read_by_rates_and_forecasts(store):
     }  # fmt: skip
     assert whole.excluded == {"failed at simulated": 2}
     assert whole.about["taxonomy"] == str(TAXONOMY)
+
+
+async def test_a_graded_source_is_read_from_the_store_by_its_name(store):
+    assert stored(store, "recorded") is None
+    found = await graded(store, [], [turn("a:0.0"), turn("b:0.0", command="ls")])
+    assert stored(store, "recorded") == found.whole()
+    assert graded_set("recorded", store.path) == found.whole()
+    with pytest.raises(ConfigError, match="no such graded run"):
+        graded_set("nothing", store.path)
 
 
 async def test_verdicts_of_a_purged_session_are_gone(store, recorded):
