@@ -436,10 +436,8 @@ class Store:
 
     def graded_by(self, source: str) -> tuple[tuple[str, str], ...]:
         """The graders and taxonomies that a run, or the recording, was graded with, the latest first."""
-        rows = self._rows(
-            "select grader, taxonomy from turn_verdicts where source = ? group by grader, taxonomy order by max(made_at) desc",
-            (source,),
-        )
+        latest = "group by grader, taxonomy order by max(made_at) desc"
+        rows = self._rows(f"select grader, taxonomy from turn_verdicts where source = ? {latest}", (source,))
         return tuple((row["grader"], row["taxonomy"]) for row in rows)
 
 

@@ -48,8 +48,8 @@ def freeze(
 ) -> None:  # fmt: skip
     """Freeze the rates of CANDIDATE (graded turns in simulation) as the forecast of its deployment.
 
-    Sources are files of graded turns (docs/forecast.md), graded runs, or `recorded`. The record is signed by its hash and never changed:
-    announce the hash, since it shows that the record is the same, not when it was made.
+    Sources are files of graded turns (docs/forecast.md), graded runs, or `recorded`. The record is signed by its hash
+    and never changed: announce the hash, since it shows that the record is the same, not when it was made.
     """
     from harness.forecast.ledger import freeze as keep
     from harness.forecast.predict import Plan, Sides, predict

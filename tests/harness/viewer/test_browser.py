@@ -65,7 +65,7 @@ async def test_a_run_is_followed_from_the_list_to_a_label(page, indexed):
     await page.fill("input[name=rater]", "ada")
     await page.click("button:has-text('Begin')")
     await page.wait_for_selector("form.blind")
-    while await page.evaluate("document.readyState") != "complete":  # the script that listens to keys comes last
+    while await page.evaluate("document.readyState") != "complete":  # noqa: ASYNC110  the script that listens comes last
         await asyncio.sleep(0.02)
     await page.keyboard.press("1")
     await page.wait_for_selector("p.note")
