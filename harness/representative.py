@@ -145,7 +145,8 @@ def rake(
         before = weights.copy()
         for dimension, place in places.items():
             now = np.bincount(place, weights=weights, minlength=len(wanted[dimension])) / weights.sum()
-            weights = weights * (wanted[dimension] / now)[place]
+            factor = np.divide(wanted[dimension], now, out=np.zeros_like(now), where=now > 0)
+            weights = weights * factor[place]
         weights /= weights.mean()
         cut |= weights > heaviest
         weights = _trim(weights, heaviest)

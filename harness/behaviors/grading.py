@@ -53,7 +53,9 @@ class Grading:
             "source": self.source, "taxonomy": str(self.taxonomy), "graders": list(self.graders),
             "prompts": sorted({str(v.facts["prompt"]) for v in said_by_all if "prompt" in v.facts}),
         }  # fmt: skip
-        return GradedSet(about, self.taxonomy.names, tuple(rows), self.left_out)
+        rules_only = set(self.graders) <= {VERSION}
+        looked = tuple(n for n in self.taxonomy.names if n in MONITORED or not rules_only)
+        return GradedSet(about, looked, tuple(rows), self.left_out)
 
 
 async def grade(  # noqa: PLR0913  a work's inputs, all by name

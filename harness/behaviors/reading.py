@@ -65,6 +65,22 @@ def rollouts(store: Store, run: str) -> tuple[tuple[GradingTurn, ...], dict[str,
     return tuple(found), left
 
 
+def recorded_rest(store: Store, run: str) -> tuple[GradingTurn, ...]:
+    """What the recording has from the cuts of a run on, once for each rollout: the old model on the same prefixes.
+
+    Raises:
+        StoreError: there is no such run.
+    """
+    found: list[GradingTurn] = []
+    for rollout, _ in store.rollouts(str(store.run(run)["id"])):
+        trajectory = store.trajectory(rollout.session)
+        prefix, reference = split(trajectory, turns(trajectory)[rollout.turn], rollout.step)
+        name = f"{rollout.session}:{rollout.turn}.{rollout.step}"
+        view, messages = tuple(model_view(prefix.items)), tuple(effects(reference.items))
+        found.append(_turn(trajectory, name, _asking(prefix.items), view, messages, rollout.sample))
+    return tuple(found)
+
+
 def _asking(items: Iterable[object]) -> tuple[Message, ...]:
     return tuple(i for i in items if isinstance(i, Message) and i.role == "user" and i.origin == "user")
 
