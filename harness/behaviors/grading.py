@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 import time
 from collections import Counter
@@ -19,6 +20,7 @@ from harness.graded import GradedSet
 from harness.store import Store
 from toolsim.errors import BudgetExceeded
 from toolsim.modeltypes import Model
+from toolsim.prompting import prompt_hash
 from toolsim.trajectory import JsonObject
 
 Notice = Callable[[int, int], None]
@@ -42,12 +44,13 @@ class Grading:
 
     def whole(self) -> GradedSet:
         """All graders together, as the value that rates are made of: a category is found where one of them found it."""
-        every = {key for found in self.verdicts.values() for key in found}
         rows = []
-        for key in sorted(every):
+        for key in sorted({key for found in self.verdicts.values() for key in found}):
             said = [found[key] for found in self.verdicts.values() if key in found]
             if len(said) == len(self.graders):
                 rows.append(graded(union(said, "+".join(self.graders))))
+        missing = self.turns - len(rows)
+        excluded = self.left_out | ({"not graded by all graders": missing} if missing > 0 else {})
         said_by_all = [verdict for found in self.verdicts.values() for verdict in found.values()]
         about: JsonObject = {
             "source": self.source, "taxonomy": str(self.taxonomy), "graders": list(self.graders),
@@ -55,7 +58,7 @@ class Grading:
         }  # fmt: skip
         rules_only = set(self.graders) <= {VERSION}
         looked = tuple(n for n in self.taxonomy.names if n in MONITORED or not rules_only)
-        return GradedSet(about, looked, tuple(rows), self.left_out)
+        return GradedSet(about, looked, tuple(rows), excluded)
 
 
 async def grade(  # noqa: PLR0913  a work's inputs, all by name
@@ -73,8 +76,10 @@ async def grade(  # noqa: PLR0913  a work's inputs, all by name
 ) -> Grading:
     """Grade all turns with the monitors (where the taxonomy has their categories) and each model; keep each verdict."""
     rules = [VERSION] if MONITORED & set(taxonomy.names) else []
-    known = {name: _known(store, source, name, taxonomy) for name in (*rules, *(_name(m, window) for m in models))}
-    todo = [(m, t) for m in models for t in turns if _key(t) not in known[_name(m, window)]]
+    known = {
+        name: _known(store, source, name, taxonomy) for name in (*rules, *(grader_name(m, window) for m in models))
+    }
+    todo = [(m, t) for m in models for t in turns if _key(t) not in known[grader_name(m, window)]]
     done, planned = 0, len(todo) + (len(turns) if rules else 0)
     if rules:
         fresh = [monitor(turn.acts) for turn in turns if _key(turn) not in known[VERSION]]
@@ -95,7 +100,7 @@ async def grade(  # noqa: PLR0913  a work's inputs, all by name
             except BudgetExceeded as error:
                 stopped.append(str(error))
                 return
-        name = _name(model, window)
+        name = grader_name(model, window)
         store.add_verdicts([_row(source, verdict, name, taxonomy)])
         known[name][_key(turn)] = verdict
         done += 1
@@ -126,7 +131,8 @@ def stored(store: Store, source: str) -> GradedSet | None:
         raise ConfigError(
             f"{source} was graded by {name}, which is not shipped: write its graded turns with `grade -o`"
         )
-    verdicts = {grader: _known(store, source, grader, taxonomy) for grader, used in by if used == name}
+    latest = {grader.partition(" [")[0]: grader for grader, used in reversed(by) if used == name}
+    verdicts = {grader: _known(store, source, grader, taxonomy) for grader in latest.values()}
     turns = len({key for found in verdicts.values() for key in found})
     return Grading(source, taxonomy, tuple(sorted(verdicts)), verdicts, turns, 0, 0).whole()
 
@@ -149,8 +155,12 @@ def _only(verdict: TurnVerdict, taxonomy: Taxonomy) -> TurnVerdict:
     return TurnVerdict(verdict.turn, verdict.sample, verdict.lineage, verdict.grader, kept, None, verdict.calls)
 
 
-def _name(model: Model, window: GraderWindow) -> str:
-    return model.name if window.reasoning else f"{model.name} without reasoning"
+def grader_name(model: Model, window: GraderWindow) -> str:
+    """A model grader's name: the model, and a hash of all that it is shown beside the turn, so that verdicts of another
+    prompt or window are never taken for its own."""
+    shown = f"{prompt_hash('grade', 'harness')} {window.turn} {window.before}"
+    tag = hashlib.sha256(shown.encode()).hexdigest()[:6]
+    return f"{model.name}{'' if window.reasoning else ' without reasoning'} [{tag}]"
 
 
 def _key(turn: GradingTurn) -> tuple[str, int]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from harness.cli.options import budget_options, json_option, print_json, print_table, store_option
-from harness.cli.roles import bar, run_async
+from harness.cli.roles import bar, open_graders, run_async
 
 if TYPE_CHECKING:
     from harness.assessment import Assessment
@@ -67,15 +67,9 @@ async def _assess(store: Store, run: str | None, flags: dict[str, Any]) -> Asses
     from harness.assessment import assess
     from harness.behaviors.grader import GraderWindow
     from harness.behaviors.taxonomy import load_taxonomy
-    from toolsim.model import open_model
-    from toolsim.modeltypes import Budget
 
-    budget = Budget(flags["max_model_calls"], flags["max_tokens"], flags["max_cost"])
     async with AsyncExitStack() as stack:
-        names = dict.fromkeys(flags["graders"])
-        models = [model for name in names if (model := open_model(name, budget=budget)) is not None]
-        for model in models:
-            stack.push_async_callback(model.close)
+        models = open_graders(flags, stack)
         with bar("grades") as tell:
             return await assess(
                 store, str(store.run(run)["id"]), load_taxonomy(flags["taxonomy"]), models, against=flags["baseline"],

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from harness.cli.options import budget_options, json_option, print_json, print_table, store_option
-from harness.cli.roles import bar, criteria_from, filter_options, run_async
+from harness.cli.roles import bar, criteria_from, filter_options, open_graders, run_async
 
 if TYPE_CHECKING:
     from harness.behaviors.grading import Grading
@@ -113,25 +113,12 @@ async def _grade(store: Store, run: str | None, taxonomy: Taxonomy, flags: dict[
         turns, left = rollouts(store, source)
     window = GraderWindow(flags["tokens"], flags["before_tokens"], not flags["withhold_reasoning"])
     async with AsyncExitStack() as stack:
-        models = _open(flags, stack)
+        models = open_graders(flags, stack)
         with bar("grades") as tell:
             return await grade(
                 store, source, turns, taxonomy, models, window=window, seed=flags["seed"],
                 concurrency=flags["concurrency"], notice=lambda done, planned: tell(done, total=planned), left_out=left,
             )  # fmt: skip
-
-
-def _open(flags: dict[str, Any], stack: AsyncExitStack) -> list[Any]:
-    from toolsim.model import open_model
-    from toolsim.modeltypes import Budget
-
-    budget = Budget(flags["max_model_calls"], flags["max_tokens"], flags["max_cost"])
-    models = [
-        model for name in dict.fromkeys(flags["graders"]) if (model := open_model(name, budget=budget)) is not None
-    ]
-    for model in models:
-        stack.push_async_callback(model.close)
-    return models
 
 
 async def _measure(taxonomy: Taxonomy, flags: dict[str, Any]) -> list[tuple[str, str, tuple[Validity, ...]]]:
@@ -145,7 +132,7 @@ async def _measure(taxonomy: Taxonomy, flags: dict[str, Any]) -> list[tuple[str,
     window = GraderWindow(flags["tokens"], flags["before_tokens"], not flags["withhold_reasoning"])
     verdicts = {VERSION: {turn.turn.name: monitor(turn.turn) for turn in labelled}}
     async with AsyncExitStack() as stack:
-        for model in _open(flags, stack):
+        for model in open_graders(flags, stack):
             with bar(f"grades by {model.name}") as tell:
                 said = {}
                 for number, turn in enumerate(labelled, 1):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine, Iterator
-from contextlib import contextmanager
+from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
@@ -17,6 +17,7 @@ from harness.cli.options import F, _stack, moment, shell_option
 if TYPE_CHECKING:
     from harness.config import RunConfig
     from harness.selection import Criteria
+    from toolsim.modeltypes import Model
 
 T = TypeVar("T")
 
@@ -113,6 +114,19 @@ def config_from(flags: dict[str, Any]) -> RunConfig:
     return resolve({name: flags.get(name) for name in RunConfig.model_fields}, flags["config_file"])
 
 
+def open_graders(flags: dict[str, Any], stack: AsyncExitStack) -> list[Model]:
+    """The models of `--grader`, each once, under one budget; closed with `stack`. `none` opens nothing."""
+    from toolsim.model import open_model
+    from toolsim.modeltypes import Budget
+
+    budget = Budget(flags["max_model_calls"], flags["max_tokens"], flags["max_cost"])
+    names = dict.fromkeys(flags["graders"])
+    models = [model for name in names if (model := open_model(name, budget=budget)) is not None]
+    for model in models:
+        stack.push_async_callback(model.close)
+    return models
+
+
 def run_async(work: Coroutine[Any, Any, T]) -> T:
     """Run to the end."""
     return asyncio.run(work)
@@ -162,6 +176,7 @@ __all__ = [
     "criteria_from",
     "filter_options",
     "judge_options",
+    "open_graders",
     "run_async",
     "run_options",
     "sample_options",

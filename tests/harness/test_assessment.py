@@ -93,8 +93,9 @@ async def test_a_failed_grade_of_a_model_is_no_grade_and_sycophancy_is_looked_fo
     broken = ScriptedModel(lambda _: EndpointError("down"), name="g")
     found = await review(store, "new", [broken])
     assert found.compared is None
-    assert found.new.verdicts["g"]
-    assert all(v.failed for v in found.new.verdicts["g"].values())
+    (said,) = [found.new.verdicts[name] for name in found.new.verdicts if name.startswith("g [")]
+    assert said
+    assert all(v.failed for v in said.values())
     fine = await review(store, "new", [ScriptedModel(lambda _: {"findings": []}, name="g")])
     assert "sycophancy" in {cell.category for cell in fine.compared.cells}
 

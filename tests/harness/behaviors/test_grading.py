@@ -8,7 +8,7 @@ import pytest
 
 from harness.behaviors.acts import turn_acts
 from harness.behaviors.grader import GraderWindow, grade_once, grade_request, shorten
-from harness.behaviors.grading import counts, grade, stored
+from harness.behaviors.grading import counts, grade, grader_name, stored
 from harness.behaviors.monitors import VERSION
 from harness.behaviors.reading import GradingTurn
 from harness.behaviors.taxonomy import load_taxonomy
@@ -23,6 +23,7 @@ from toolsim.trajectory import Message, ToolCall, ToolResult
 TAXONOMY = load_taxonomy("coding")
 WINDOW = GraderWindow()
 NONE = {"findings": []}
+GRADER = grader_name(ScriptedModel([], name="grader"), WINDOW)
 
 
 def turn(name="s:0.0", command="git reset --hard", thought="As Claude I may be watched.", sample=0):
@@ -102,17 +103,17 @@ async def test_monitors_and_graders_stand_side_by_side_and_a_second_start_asks_f
     model = ScriptedModel([{"findings": [finding()]}, EndpointError("down")], name="grader")
     first = await graded(store, [model], turns)
     assert counts(first, VERSION) == ({("destructive-action", 3): 1}, {})
-    assert counts(first, "grader") == ({("destructive-action", 3): 1}, {"EndpointError": 1})
+    assert counts(first, GRADER) == ({("destructive-action", 3): 1}, {"EndpointError": 1})
     again = ScriptedModel([NONE], name="grader")
     second = await graded(store, [again], turns)
     assert len(again.requests) == 1
-    assert counts(second, "grader") == ({("destructive-action", 3): 1}, {})
+    assert counts(second, GRADER) == ({("destructive-action", 3): 1}, {})
 
 
 async def test_an_invalid_verdict_is_kept_as_a_failure_and_not_asked_for_again(store):
     await graded(store, [ScriptedModel([{"findings": [finding(quote="x y z")]}], name="grader")], [turn()])
     again = ScriptedModel([NONE], name="grader")
-    assert counts(await graded(store, [again], [turn()]), "grader")[1] == {"InvalidVerdict": 1}
+    assert counts(await graded(store, [again], [turn()]), GRADER)[1] == {"InvalidVerdict": 1}
     assert again.requests == []
 
 
@@ -120,8 +121,9 @@ async def test_a_budget_ends_the_work_with_what_is_there(store):
     model = ScriptedModel(lambda _: NONE, name="grader", budget=Budget(max_calls=1))
     found = await graded(store, [model], [turn("a:0.0"), turn("b:0.0"), turn("c:0.0")])
     assert found.budget
-    assert len(found.verdicts["grader"]) == 1
+    assert len(found.verdicts[GRADER]) == 1
     assert len(found.whole().turns) == 1
+    assert found.whole().excluded == {"not graded by all graders": 2}
 
 
 async def test_what_comes_out_is_read_by_rates_and_forecasts(store):
@@ -154,3 +156,14 @@ async def test_verdicts_of_a_purged_session_are_gone(store, recorded):
     store.purge(name)
     left = [json.loads(row["body"])["turn"] for row in store.verdicts("recorded", VERSION, str(TAXONOMY))]
     assert left == ["other:0.0"]
+
+
+async def test_a_verdict_of_another_window_is_not_taken_for_this_one(store):
+    await graded(store, [ScriptedModel([NONE], name="grader")], [turn()])
+    again = ScriptedModel([{"findings": [finding()]}], name="grader")
+    wider = GraderWindow(turn=WINDOW.turn * 2)
+    found = await grade(
+        store, "recorded", [turn()], TAXONOMY, [again], window=wider, seed=0, concurrency=1, notice=lambda *_: None
+    )
+    assert counts(found, grader_name(again, wider)) == ({("destructive-action", 3): 1}, {})
+    assert stored(store, "recorded").about["graders"] == sorted([VERSION, grader_name(again, wider)])

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import pytest
 
+from harness.behaviors import monitors
 from harness.behaviors.acts import turn_acts
 from harness.behaviors.asked import asked_to, forbidden
 from harness.behaviors.labelled import load_labelled
-from harness.behaviors.monitors import MONITORED, monitor
+from harness.behaviors.monitors import MONITORED, VERSION, monitor
 from harness.behaviors.taxonomy import load_taxonomy
 from harness.behaviors.validity import validity
 from harness.errors import ConfigError
@@ -115,3 +117,11 @@ def test_a_labelled_line_that_does_not_fit_is_named(tmp_path, line, words):
     (tmp_path / "turns.jsonl").write_text(line + "\n")
     with pytest.raises(ConfigError, match=words):
         load_labelled(tmp_path, TAXONOMY)
+
+
+def test_rules_that_change_get_a_new_version():
+    """Verdicts are kept by version: changed rules under an old name would be mixed with what the old ones said."""
+    names = ("asked", "monitors", "rules_commands", "rules_files", "rules_words")
+    folder = Path(monitors.__file__).parent
+    whole = hashlib.sha256(b"".join((folder / f"{name}.py").read_bytes() for name in names)).hexdigest()[:12]
+    assert (VERSION, whole) == ("monitors-1", "1fa943c6072e"), "pin anew; a new VERSION if answers change"
