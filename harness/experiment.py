@@ -102,7 +102,7 @@ def _row(run: str, session: SessionRow, cut: Cut, sample: int) -> RolloutRow:
     name = content_hash([run, session.id, cut.turn.index, cut.step, sample])[:20]
     return RolloutRow(
         name, run, session.id, cut.turn.index, cut.step, sample, session.pool, session.lineage, session.repo,
-        session.agent,
+        session.agent, {"cut": cut.share} if cut.share else {},
     )  # fmt: skip
 
 
@@ -236,8 +236,6 @@ def _name(config: RunConfig, criteria: Criteria, system_prompt: str | None) -> s
 
 
 def _plain(criteria: Criteria) -> JsonObject:
-    """The criteria as JSON; `every_turn` only where it is set, so that the names of other runs stay as they are."""
+    """The criteria as JSON; later ones only where they are set, so that the names of other runs stay as they are."""
     values = {name: getattr(criteria, name) for name in Criteria.__dataclass_fields__}
-    if not criteria.every_turn:
-        del values["every_turn"]
-    return values
+    return {name: value for name, value in values.items() if value or name not in ("every_turn", "cuts")}

@@ -23,7 +23,8 @@ STRATA = ("repo", "user", "agent", "model", "pool")
 class Criteria:
     """What to take. Times are Unix seconds; `turn` counts from 0, negative from the end; `None` is the default.
 
-    With `every_turn` each turn of a session is cut (with `with_calls` each that has calls), not one.
+    With `every_turn` each turn of a session is cut (with `with_calls` each that has calls), not one. `cuts` are shares
+    of the turn in [0, 1) that stay in the prefix, each a prefix of its own.
     `consent` maps metadata keys to patterns (shell style) that a session's metadata must match; `sample` is the
     number of sessions, spread over the strata named by `stratify` (of `STRATA`).
     """
@@ -43,15 +44,20 @@ class Criteria:
     seed: int = 0
     with_calls: bool = False
     every_turn: bool = False
+    cuts: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """One prefix to take again: the turn and the number of its agent messages that stay in the prefix."""
+    """One prefix to take again: the turn and the number of its agent messages that stay in the prefix.
+
+    `share` is the share of the turn that was asked to stay, where shares were asked for.
+    """
 
     session: str
     turn: Turn
     step: int
+    share: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,11 +128,23 @@ def choose_cuts(session: str, trajectory: Trajectory, criteria: Criteria) -> tup
     """
     if not criteria.every_turn:
         cut = choose_cut(session, trajectory, criteria)
-        return cut if isinstance(cut, Exclusion) else (cut,)
+        if isinstance(cut, Exclusion):
+            return cut
+        return _by_share(trajectory, cut, criteria.cuts) if criteria.cuts else (cut,)
     usable = _usable(trajectory, criteria)
     if isinstance(usable, str):
         return Exclusion(session, usable)
-    return tuple(Cut(session, turn, 0) for turn in usable)
+    starts = [Cut(session, turn, 0) for turn in usable]
+    return tuple(cut for start in starts for cut in _by_share(trajectory, start, criteria.cuts or (0.0,)))
+
+
+def _by_share(trajectory: Trajectory, start: Cut, shares: Sequence[float]) -> tuple[Cut, ...]:
+    """The turn cut at each share of its agent messages; of shares that a short turn cannot tell apart the smallest."""
+    count = len(steps(trajectory, start.turn))
+    found: dict[int, float] = {}
+    for share in sorted(shares):
+        found.setdefault(int(share * count), share)
+    return tuple(Cut(start.session, start.turn, step, share) for step, share in found.items())
 
 
 def _usable(trajectory: Trajectory, criteria: Criteria) -> list[Turn] | str:

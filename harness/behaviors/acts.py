@@ -46,7 +46,7 @@ class Said:
 class TurnActs:
     """A turn for grading. `asked` are the user's own words of the whole session so far, the newest last; `cwd` is where
     the agent works now, `places` are all directories that it has worked in. `name` is the same for the recorded turn
-    and for rollouts of the same prefix."""
+    and for rollouts of the same prefix; `cut` is the share of the recorded turn that the prefix keeps."""
 
     name: str
     lineage: str
@@ -57,6 +57,7 @@ class TurnActs:
     said: tuple[Said, ...]
     sample: int = 0
     places: tuple[str, ...] = ()
+    cut: float = 0.0
 
     @property
     def request(self) -> str:

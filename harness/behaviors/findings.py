@@ -23,7 +23,10 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class TurnVerdict:
-    """What one grader says of one turn. A turn with `failed` has no grade, whatever stands beside it."""
+    """What one grader says of one turn. A turn with `failed` has no grade, whatever stands beside it.
+
+    `cut` is the share of the recorded turn that the prefix keeps.
+    """
 
     turn: str
     sample: int
@@ -33,6 +36,7 @@ class TurnVerdict:
     failed: str | None = None
     calls: int = 0
     facts: JsonObject = field(default_factory=dict)
+    cut: float = 0.0
 
     @property
     def severities(self) -> Mapping[str, int]:
@@ -53,17 +57,13 @@ def read_verdict(body: JsonObject) -> TurnVerdict:
     return TurnVerdict(**{**body, "findings": findings})
 
 
-def graded(verdict: TurnVerdict) -> GradedTurn:
-    """The verdict as the value that rates and forecasts are computed from."""
+def graded(verdict: TurnVerdict, faults: frozenset[str] = frozenset()) -> GradedTurn:
+    """The verdict as the value that rates and forecasts are computed from; `faults` are categories of its findings that
+    a fault of the simulator caused."""
     return GradedTurn(
-        verdict.turn,
-        verdict.lineage,
-        dict(verdict.severities),
-        verdict.failed,
-        frozenset(),
-        verdict.calls,
-        verdict.sample,
-    )
+        verdict.turn, verdict.lineage, dict(verdict.severities), verdict.failed, faults, verdict.calls, verdict.sample,
+        verdict.cut,
+    )  # fmt: skip
 
 
 def union(verdicts: Iterable[TurnVerdict], name: str) -> TurnVerdict:
@@ -72,4 +72,4 @@ def union(verdicts: Iterable[TurnVerdict], name: str) -> TurnVerdict:
     first = every[0]
     failed = next((v.failed for v in every if v.failed is not None), None)
     findings = tuple(f for v in every for f in v.findings)
-    return TurnVerdict(first.turn, first.sample, first.lineage, name, findings, failed, first.calls)
+    return TurnVerdict(first.turn, first.sample, first.lineage, name, findings, failed, first.calls, cut=first.cut)

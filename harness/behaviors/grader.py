@@ -76,11 +76,11 @@ def grade_request(
     turn: TurnActs, before: Sequence[Message], taxonomy: Taxonomy, window: GraderWindow, seed: int
 ) -> ModelRequest:
     """What the grader is asked. Names of models and makers are left out on all sides."""
-    shown = "\n".join(f"[{step}] {text}" for step, text in _steps(turn, window))
+    shown = "\n".join(f"[{step}] {text}" for step, text in turn_steps(turn, window))
     earlier = "\n".join(f"{m.role}: {m.text}" for m in before if m.text.strip() and m.role in ("user", "assistant"))
     prompt = render(
-        "grade", package="harness", categories=taxonomy.categories, request=_blind(shorten(turn.request, 1_000)),
-        turn=_blind(shorten(shown, window.turn)), before=_blind(shorten(earlier, window.before)),
+        "grade", package="harness", categories=taxonomy.categories, request=blind(shorten(turn.request, 1_000)),
+        turn=blind(shorten(shown, window.turn)), before=blind(shorten(earlier, window.before)),
     )  # fmt: skip
     return ModelRequest(
         messages=({"role": "user", "content": prompt.text},),
@@ -106,7 +106,9 @@ async def grade_once(
     facts: JsonObject = {"prompt": request.prompt_hash, "model": model.name}
 
     def verdict(findings: tuple[Finding, ...], failed: str | None) -> TurnVerdict:
-        return TurnVerdict(turn.name, turn.sample, turn.lineage, model.name, findings, failed, len(turn.acts), facts)
+        return TurnVerdict(
+            turn.name, turn.sample, turn.lineage, model.name, findings, failed, len(turn.acts), facts, turn.cut
+        )
 
     try:
         reply = await model.complete(request)
@@ -118,20 +120,23 @@ async def grade_once(
     facts["tokens"] = reply.usage.prompt_tokens + reply.usage.completion_tokens
     facts["cost"] = reply.cost
     steps: dict[int, str] = {}
-    for step, text in _steps(turn, GraderWindow()):
+    for step, text in turn_steps(turn, GraderWindow()):
         steps[step] = f"{steps.get(step, '')}\n{text}"
     findings: list[Finding] = []
     for found in answer.findings:
         if found.category not in taxonomy.names:
             return verdict((), f"InvalidVerdict: no category {found.category}")
-        if not found.quote.strip() or _plain(found.quote) not in _plain(_blind(steps.get(found.step, ""))):
+        if not found.quote.strip() or plain(found.quote) not in plain(blind(steps.get(found.step, ""))):
             return verdict((), "InvalidVerdict: a quote does not stand in its step")
         findings.append(Finding(found.category, found.severity, found.step, found.quote, found.reason, model.name))
     return verdict(tuple(findings), None)
 
 
-def _steps(turn: TurnActs, window: GraderWindow) -> list[tuple[int, str]]:
-    """The turn as texts by step: thoughts, words, calls with their results."""
+def turn_steps(turn: TurnActs, window: GraderWindow, simulated: frozenset[str] = frozenset()) -> list[tuple[int, str]]:
+    """The turn as texts by step: thoughts, words, calls with their results.
+
+    Results of the calls whose ids are in `simulated` are marked so; graders of behaviour are not told.
+    """
     texts: list[tuple[int, int, str]] = []
     for said in turn.said:
         if said.thought and not window.reasoning:
@@ -139,7 +144,8 @@ def _steps(turn: TurnActs, window: GraderWindow) -> list[tuple[int, str]]:
         texts.append((said.step, 0 if said.thought else 1, f"({'thinks' if said.thought else 'says'}) {said.text}"))
     for act in turn.acts:
         result = "" if act.result is None else shorten(act.result.content, 250)
-        flag = " (error)" if act.result is not None and act.result.is_error else ""
+        flag = ", error" if act.result is not None and act.result.is_error else ""
+        flag += ", simulated" if act.call.id in simulated else ""
         arguments = act.text or shorten(canonical_json(act.call.arguments), 400)
         texts.append((act.step, 2, f"(calls) {act.call.name}: {arguments}\n(gets{flag}) {result}"))
     return [(step, text) for step, _, text in sorted(texts, key=lambda t: (t[0], t[1]))]
@@ -154,9 +160,11 @@ def shorten(text: str, limit: int) -> str:
     return f"{text[:head]}\n[… {len(text) - room} characters left out …]\n{text[len(text) - (room - head) :]}"
 
 
-def _blind(text: str) -> str:
+def blind(text: str) -> str:
+    """The text without names of models and their makers."""
     return _NAMES.sub("MODEL", text)
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
+    """The text as quotes are compared: white space and case do not count."""
     return re.sub(r"\s+", " ", text).strip().lower()

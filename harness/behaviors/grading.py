@@ -7,9 +7,10 @@ import hashlib
 import json
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
+from harness.behaviors.faults import PREFIX, ask_faults, faults_name, faulty, to_ask
 from harness.behaviors.findings import TurnVerdict, graded, read_verdict, union
 from harness.behaviors.grader import GraderWindow, grade_once
 from harness.behaviors.monitors import MONITORED, VERSION, monitor
@@ -30,7 +31,11 @@ AGAIN = ("EndpointError",)
 
 @dataclass(frozen=True, slots=True)
 class Grading:
-    """What came out: verdicts by grader, which budget ended it, and whether the turns have legible reasoning."""
+    """What came out: verdicts by grader, which budget ended it, and whether the turns have legible reasoning.
+
+    `faults` are the answers to whether a fault of the simulator caused a finding, by the grader that `faults_by` names
+    (`None`: nobody was asked, so no finding counts as a fault).
+    """
 
     source: str
     taxonomy: Taxonomy
@@ -41,6 +46,8 @@ class Grading:
     reasoned: int
     left_out: dict[str, int] = field(default_factory=dict)
     budget: str | None = None
+    faults: Mapping[tuple[str, int], TurnVerdict] = field(default_factory=dict)
+    faults_by: str | None = None
 
     def whole(self) -> GradedSet:
         """All graders together, as the value that rates are made of: a category is found where one of them found it."""
@@ -48,13 +55,17 @@ class Grading:
         for key in sorted({key for found in self.verdicts.values() for key in found}):
             said = [found[key] for found in self.verdicts.values() if key in found]
             if len(said) == len(self.graders):
-                rows.append(graded(union(said, "+".join(self.graders))))
+                verdict, fault = union(said, "+".join(self.graders)), self.faults.get(key)
+                caused = () if fault is None or fault.failed is not None else fault.findings
+                rows.append(graded(verdict, faulty(verdict.findings, caused)))
         missing = self.turns - len(rows)
         excluded = self.left_out | ({"not graded by all graders": missing} if missing > 0 else {})
         said_by_all = [verdict for found in self.verdicts.values() for verdict in found.values()]
         about: JsonObject = {
-            "source": self.source, "taxonomy": str(self.taxonomy), "graders": list(self.graders),
+            "source": self.source, "taxonomy": str(self.taxonomy), "graders": sorted(self.graders),
             "prompts": sorted({str(v.facts["prompt"]) for v in said_by_all if "prompt" in v.facts}),
+            "faults_by": self.faults_by,
+            "faults_unknown": sum(verdict.failed is not None for verdict in self.faults.values()),
         }  # fmt: skip
         rules_only = set(self.graders) <= {VERSION}
         looked = tuple(n for n in self.taxonomy.names if n in MONITORED or not rules_only)
@@ -109,11 +120,43 @@ async def grade(  # noqa: PLR0913  a work's inputs, all by name
     await asyncio.gather(*(one(model, turn) for model, turn in todo))
     wanted = {_key(turn) for turn in turns}
     verdicts = {name: {key: v for key, v in found.items() if key in wanted} for name, found in known.items()}
+    by = faults_name(models[0], window, list(known)) if models and any(turn.rungs for turn in turns) else None
+    faults: dict[tuple[str, int], TurnVerdict] = {}
+    if by is not None and not stopped:
+        faults, budget = await _ask_about_faults(store, source, turns, taxonomy, models[0], window, verdicts, by, seed)
+        stopped += [] if budget is None else [budget]
     return Grading(
         source, taxonomy, tuple(known), verdicts, len(turns), sum(not turn.acts.acts for turn in turns),
         sum(any(said.thought for said in turn.acts.said) for turn in turns), left_out or {},
-        stopped[0] if stopped else None,
+        stopped[0] if stopped else None, faults, by,
     )  # fmt: skip
+
+
+async def _ask_about_faults(  # noqa: PLR0913, PLR0917  a work's inputs
+    store: Store,
+    source: str,
+    turns: Sequence[GradingTurn],
+    taxonomy: Taxonomy,
+    model: Model,
+    window: GraderWindow,
+    verdicts: Mapping[str, Mapping[tuple[str, int], TurnVerdict]],
+    name: str,
+    seed: int,
+) -> tuple[dict[tuple[str, int], TurnVerdict], str | None]:
+    """The answers by turn, kept in the store; and which budget ended the asking."""
+    known = _known(store, source, name, taxonomy)
+    for turn in turns:
+        said = [found[_key(turn)] for found in verdicts.values() if _key(turn) in found]
+        findings = [finding for verdict in said for finding in verdict.findings]
+        if _key(turn) in known or not to_ask(turn, findings):
+            continue
+        try:
+            answer = await ask_faults(model, turn, findings, window, name, seed)
+        except BudgetExceeded as error:
+            return known, str(error)
+        store.add_verdicts([_row(source, answer, name, taxonomy)])
+        known[_key(turn)] = answer
+    return known, None
 
 
 def stored(store: Store, source: str) -> GradedSet | None:
@@ -132,9 +175,15 @@ def stored(store: Store, source: str) -> GradedSet | None:
             f"{source} was graded by {name}, which is not shipped: write its graded turns with `grade -o`"
         )
     latest = {grader.partition(" [")[0]: grader for grader, used in reversed(by) if used == name}
-    verdicts = {grader: _known(store, source, grader, taxonomy) for grader in latest.values()}
+    verdicts = {
+        grader: _known(store, source, grader, taxonomy) for grader in latest.values() if not grader.startswith(PREFIX)
+    }
+    asked = next((grader for grader in latest.values() if grader.startswith(PREFIX)), None)
+    faults = {} if asked is None else _known(store, source, asked, taxonomy)
     turns = len({key for found in verdicts.values() for key in found})
-    return Grading(source, taxonomy, tuple(sorted(verdicts)), verdicts, turns, 0, 0).whole()
+    return Grading(
+        source, taxonomy, tuple(sorted(verdicts)), verdicts, turns, 0, 0, faults=faults, faults_by=asked
+    ).whole()
 
 
 def counts(grading: Grading, grader: str) -> tuple[dict[tuple[str, int], int], dict[str, int]]:
@@ -152,7 +201,7 @@ def counts(grading: Grading, grader: str) -> tuple[dict[tuple[str, int], int], d
 def _only(verdict: TurnVerdict, taxonomy: Taxonomy) -> TurnVerdict:
     """The findings of categories that the taxonomy has."""
     kept = tuple(finding for finding in verdict.findings if finding.category in taxonomy.names)
-    return TurnVerdict(verdict.turn, verdict.sample, verdict.lineage, verdict.grader, kept, None, verdict.calls)
+    return replace(verdict, findings=kept)
 
 
 def grader_name(model: Model, window: GraderWindow) -> str:

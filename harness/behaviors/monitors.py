@@ -35,4 +35,4 @@ def monitor(turn: TurnActs) -> TurnVerdict:
             if before is None or finding.severity > before.severity:
                 found[finding.category, finding.step] = finding
     ordered = tuple(sorted(found.values(), key=lambda f: (f.step, f.category)))
-    return TurnVerdict(turn.name, turn.sample, turn.lineage, VERSION, ordered, None, len(turn.acts))
+    return TurnVerdict(turn.name, turn.sample, turn.lineage, VERSION, ordered, None, len(turn.acts), cut=turn.cut)

@@ -2,24 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 
-from harness.behaviors.acts import TurnActs, turn_acts
+from harness.behaviors.acts import Act, TurnActs, turn_acts
 from harness.errors import ConfigError
-from harness.ledger import fold, read_steps
+from harness.ledger import ToolStep, fold, read_steps
+from harness.rows import RolloutRow
 from harness.store import Store
 from toolsim.trajectory import Message, Trajectory, effects, model_view, split, steps, turns
 
 
 @dataclass(frozen=True, slots=True)
 class GradingTurn:
-    """A turn with what graders may read: `before` is what the model saw when the turn began, `messages` the turn."""
+    """A turn with what graders may read: `before` is what the model saw when the turn began, `messages` the turn.
+
+    `rungs` says by call id how each result of a simulated turn came about; it is empty for recorded turns, and only
+    what asks about faults of the simulator reads it.
+    """
 
     acts: TurnActs
     before: tuple[Message, ...]
     messages: tuple[Message, ...]
     pool: str
+    rungs: Mapping[str, str] = field(default_factory=dict)
+
+    def simulated(self, act: Act) -> bool:
+        """Whether a model wrote the result of an act."""
+        return self.rungs.get(act.call.id) == "simulated"
 
 
 def recorded(store: Store, sessions: Iterable[str], *, every: bool = True) -> Iterator[GradingTurn]:
@@ -34,7 +44,7 @@ def recorded(store: Store, sessions: Iterable[str], *, every: bool = True) -> It
             asked = _asking(prefix.items)
             messages = tuple(effects(reference.items))
             if any(m.origin == "agent" for m in messages):
-                yield _turn(trajectory, f"{name}:{number}.0", asked, tuple(model_view(prefix.items)), messages, 0)
+                yield _turn(trajectory, f"{name}:{number}.0", asked, tuple(model_view(prefix.items)), messages)
 
 
 def rollouts(store: Store, run: str) -> tuple[tuple[GradingTurn, ...], dict[str, int]]:
@@ -56,10 +66,12 @@ def rollouts(store: Store, run: str) -> tuple[tuple[GradingTurn, ...], dict[str,
             continue
         trajectory = store.trajectory(rollout.session)
         prefix, _ = split(trajectory, turns(trajectory)[rollout.turn], rollout.step)
-        messages = tuple(fold(read_steps(store.steps(rollout.id))).messages)
+        ledger = read_steps(store.steps(rollout.id))
         name = f"{rollout.session}:{rollout.turn}.{rollout.step}"
         view = tuple(model_view(prefix.items))
-        found.append(_turn(trajectory, name, _asking(prefix.items), view, messages, rollout.sample))
+        turn = _turn(trajectory, name, _asking(prefix.items), view, tuple(fold(ledger).messages), _place(rollout))
+        rungs = {step.call.id: step.rung for step in ledger if isinstance(step, ToolStep) and step.rung is not None}
+        found.append(replace(turn, rungs=rungs))
     if not found:
         raise ConfigError(f"no rollout of run {run} was completed: there is nothing to grade")
     return tuple(found), left
@@ -77,8 +89,12 @@ def recorded_rest(store: Store, run: str) -> tuple[GradingTurn, ...]:
         prefix, reference = split(trajectory, turns(trajectory)[rollout.turn], rollout.step)
         name = f"{rollout.session}:{rollout.turn}.{rollout.step}"
         view, messages = tuple(model_view(prefix.items)), tuple(effects(reference.items))
-        found.append(_turn(trajectory, name, _asking(prefix.items), view, messages, rollout.sample))
+        found.append(_turn(trajectory, name, _asking(prefix.items), view, messages, _place(rollout)))
     return tuple(found)
+
+
+def _place(rollout: RolloutRow) -> tuple[int, float]:
+    return rollout.sample, float(rollout.facts.get("cut", 0.0))
 
 
 def _asking(items: Iterable[object]) -> tuple[Message, ...]:
@@ -87,9 +103,10 @@ def _asking(items: Iterable[object]) -> tuple[Message, ...]:
 
 def _turn(
     trajectory: Trajectory, name: str, asked: tuple[Message, ...], before: tuple[Message, ...],
-    messages: tuple[Message, ...], sample: int,
+    messages: tuple[Message, ...], place: tuple[int, float] = (0, 0.0),
 ) -> GradingTurn:  # fmt: skip
     session = trajectory.session
     places = (session.cwd or "", *(m.cwd for m in (*before, *messages) if m.cwd))
+    sample, cut = place
     acts = turn_acts(name, session.agent, session.lineage, places, asked, messages, sample)
-    return GradingTurn(acts, before, messages, "")
+    return GradingTurn(replace(acts, cut=cut), before, messages, "")

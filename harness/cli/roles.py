@@ -37,6 +37,8 @@ selection_options = _stack([
     *_FILTERS,
     click.option("--turn", type=int, default=None, help="Which turn, from 0; negative from the end.  [default: last]"),
     click.option("--step", type=int, default=None, help="Cut before this agent message of the turn, from 0."),
+    click.option("--cut", "cuts", type=click.FloatRange(min=0, max=1, max_open=True), multiple=True,
+                 help="Cut after this share of the turn's agent messages; may be repeated: 0, 0.25, 0.5, 0.75."),
     click.option("--samples", type=click.IntRange(min=1), default=1, show_default=True, help="Rollouts per prefix."),
     click.option("--with-calls", is_flag=True, help="The last turn that has tool calls, instead of the last."),
 ])  # fmt: skip
@@ -104,6 +106,7 @@ def criteria_from(flags: dict[str, Any]) -> Criteria:
         turn=flags.get("turn"), step=flags.get("step"), sample=flags["sample"],
         stratify=strata,
         samples=flags.get("samples", 1), seed=flags["seed"] or 0, with_calls=flags.get("with_calls", False),
+        cuts=tuple(flags.get("cuts", ())),
     )  # fmt: skip
 
 

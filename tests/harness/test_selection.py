@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from harness.rows import SessionRow
-from harness.selection import Criteria, Cut, Exclusion, choose_cut, filter_sessions, sample_sessions
+from harness.selection import Criteria, Cut, Exclusion, choose_cut, choose_cuts, filter_sessions, sample_sessions
 from toolsim.trajectory import Message, Session, Trajectory
 
 ROW = SessionRow(
@@ -169,3 +169,14 @@ def test_a_named_step_of_an_autonomous_session_is_taken(recorded):
     trajectory = recorded(turns=[[[str(n)] for n in range(8)]], autonomous=True)
     assert cut(trajectory, step=3) == (0, 3)
     assert cut(trajectory, turn=0) == (0, 0)
+
+
+def test_a_turn_is_cut_at_shares_of_its_messages_and_no_place_twice(recorded):
+    trajectory = recorded("s", turns=[[["ls"], ["ls"], ["ls"], ["ls"], ["ls"], ["ls"], ["ls"]]])
+    cuts = choose_cuts("s", trajectory, Criteria(cuts=(0.75, 0.0, 0.25, 0.5)))
+    assert [(cut.step, cut.share) for cut in cuts] == [(0, 0.0), (2, 0.25), (4, 0.5), (6, 0.75)]
+    short = recorded("s", turns=[[["ls"]]])
+    cuts = choose_cuts("s", short, Criteria(cuts=(0.0, 0.25, 0.5, 0.75)))
+    assert [(cut.step, cut.share) for cut in cuts] == [(0, 0.0), (1, 0.5)]
+    everyone = choose_cuts("s", recorded("s", turns=[[["ls"]], [["ls"]]]), Criteria(cuts=(0.5,), every_turn=True))
+    assert [(cut.turn.index, cut.step, cut.share) for cut in everyone] == [(0, 1, 0.5), (1, 1, 0.5)]
