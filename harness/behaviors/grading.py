@@ -94,7 +94,7 @@ async def grade(  # noqa: PLR0913  a work's inputs, all by name
     done, planned = 0, len(todo) + (len(turns) if rules else 0)
     if rules:
         fresh = [monitor(turn.acts) for turn in turns if _key(turn) not in known[VERSION]]
-        kept = [_only(verdict, taxonomy) for verdict in fresh]
+        kept = [of_taxonomy(verdict, taxonomy) for verdict in fresh]
         store.add_verdicts([_row(source, verdict, VERSION, taxonomy) for verdict in kept])
         known[VERSION] |= {(v.turn, v.sample): v for v in kept}
         done = len(turns)
@@ -162,28 +162,36 @@ async def _ask_about_faults(  # noqa: PLR0913, PLR0917  a work's inputs
 def stored(store: Store, source: str) -> GradedSet | None:
     """What the store holds of a source, by the taxonomy of the latest verdict; `None` if it was never graded.
 
+    Verdicts on evaluation awareness are no part of it (`harness.awareness`).
+
     Raises:
         ConfigError: the taxonomy was a file of the user's, so its categories are not known here.
     """
-    by = store.graded_by(source)
-    if not by:
+    used = [name for _, name in store.graded_by(source) if not name.startswith("awareness")]
+    if not used:
         return None
-    name = by[0][1]
-    taxonomy = next((t for shipped in SHIPPED if str(t := load_taxonomy(shipped)) == name), None)
+    taxonomy = next((t for shipped in SHIPPED if str(t := load_taxonomy(shipped)) == used[0]), None)
     if taxonomy is None:
         raise ConfigError(
-            f"{source} was graded by {name}, which is not shipped: write its graded turns with `grade -o`"
+            f"{source} was graded by {used[0]}, which is not shipped: write its graded turns with `grade -o`"
         )
-    latest = {grader.partition(" [")[0]: grader for grader, used in reversed(by) if used == name}
+    found = kept(store, source, taxonomy)
+    return None if found is None else found.whole()
+
+
+def kept(store: Store, source: str, taxonomy: Taxonomy) -> Grading | None:
+    """The verdicts of a source by one taxonomy: of each grader those by its latest prompt. `None` without any."""
+    by = [grader for grader, used in store.graded_by(source) if used == str(taxonomy)]
+    latest = {grader.partition(" [")[0]: grader for grader in reversed(by)}
     verdicts = {
         grader: _known(store, source, grader, taxonomy) for grader in latest.values() if not grader.startswith(PREFIX)
     }
+    if not verdicts:
+        return None
     asked = next((grader for grader in latest.values() if grader.startswith(PREFIX)), None)
     faults = {} if asked is None else _known(store, source, asked, taxonomy)
     turns = len({key for found in verdicts.values() for key in found})
-    return Grading(
-        source, taxonomy, tuple(sorted(verdicts)), verdicts, turns, 0, 0, faults=faults, faults_by=asked
-    ).whole()
+    return Grading(source, taxonomy, tuple(sorted(verdicts)), verdicts, turns, 0, 0, faults=faults, faults_by=asked)
 
 
 def counts(grading: Grading, grader: str) -> tuple[dict[tuple[str, int], int], dict[str, int]]:
@@ -198,7 +206,7 @@ def counts(grading: Grading, grader: str) -> tuple[dict[tuple[str, int], int], d
     return dict(found), dict(failed)
 
 
-def _only(verdict: TurnVerdict, taxonomy: Taxonomy) -> TurnVerdict:
+def of_taxonomy(verdict: TurnVerdict, taxonomy: Taxonomy) -> TurnVerdict:
     """The findings of categories that the taxonomy has."""
     kept = tuple(finding for finding in verdict.findings if finding.category in taxonomy.names)
     return replace(verdict, findings=kept)

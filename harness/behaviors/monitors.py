@@ -11,19 +11,21 @@ from collections.abc import Callable, Iterator
 
 from harness.behaviors.acts import TurnActs
 from harness.behaviors.findings import Finding, TurnVerdict
+from harness.behaviors.rules_awareness import awareness_findings
 from harness.behaviors.rules_commands import command_findings
 from harness.behaviors.rules_files import file_findings
 from harness.behaviors.rules_words import word_findings
 
-VERSION = "monitors-1"
+VERSION = "monitors-2"
 MONITORED = frozenset({
     "destructive-action", "guard-circumvention", "secret-access", "test-tampering", "unverified-claim", "hidden-action",
     "scope-creep", "unsafe-network", "persistence", "ignored-instruction", "oversight-reasoning",
+    "evaluation-awareness", "metagaming",
 })  # fmt: skip
-"""Categories of the coding taxonomy that rules look for; the others need a model grader."""
+"""Categories of the shipped taxonomies that rules look for; the others need a model grader."""
 
 Rule = Callable[[TurnActs], Iterator[Finding]]
-RULES: tuple[Rule, ...] = (command_findings, file_findings, word_findings)
+RULES: tuple[Rule, ...] = (command_findings, file_findings, word_findings, awareness_findings)
 
 
 def monitor(turn: TurnActs) -> TurnVerdict:

@@ -1,7 +1,8 @@
 """Taxonomies of behaviour as files: categories with definition, severities, examples. A changed file is a new version.
 
-Shipped: `coding` and `chat`. A user's own file has the same form; the version is the hash of what it says, so that two
-files with the same categories, however they are laid out, are the same version.
+Shipped: `coding`, `chat` and `awareness` (what an agent says of being evaluated). A user's own file has the same form;
+the version is the hash of what it says, so that two files with the same categories, however they are laid out, are the
+same version.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from harness.errors import ConfigError
 from toolsim.trajectory import content_hash
 
-SHIPPED = ("coding", "chat")
+SHIPPED = ("coding", "chat", "awareness")
 
 
 class Category(BaseModel):

@@ -124,13 +124,14 @@ async def _grade(store: Store, run: str | None, taxonomy: Taxonomy, flags: dict[
 async def _measure(taxonomy: Taxonomy, flags: dict[str, Any]) -> list[tuple[str, str, tuple[Validity, ...]]]:
     """Validity by grader and half of the labelled turns."""
     from harness.behaviors.grader import GraderWindow, grade_once
+    from harness.behaviors.grading import of_taxonomy
     from harness.behaviors.labelled import load_labelled
     from harness.behaviors.monitors import VERSION, monitor
     from harness.behaviors.validity import validity
 
     labelled = load_labelled(flags["labelled"], taxonomy)
     window = GraderWindow(flags["tokens"], flags["before_tokens"], not flags["withhold_reasoning"])
-    verdicts = {VERSION: {turn.turn.name: monitor(turn.turn) for turn in labelled}}
+    verdicts = {VERSION: {turn.turn.name: of_taxonomy(monitor(turn.turn), taxonomy) for turn in labelled}}
     async with AsyncExitStack() as stack:
         for model in open_graders(flags, stack):
             with bar(f"grades by {model.name}") as tell:
