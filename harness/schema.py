@@ -7,6 +7,7 @@ import sqlite_utils
 from harness import labels
 from harness.behaviors.table import create_turn_verdicts
 from harness.forecast.table import create_forecasts
+from harness.turn_labels import create_turn_labels
 from harness.verdicts import create_verdicts
 
 migrations = sqlite_utils.Migrations("deploysim")
@@ -74,5 +75,10 @@ def create_labels(db: sqlite_utils.Database) -> None:
     db.table("pairs").create_index(["run", "rollout"])
 
 
-VERSIONS = frozenset({"create_tables", "create_verdicts", "create_forecasts", "create_turn_verdicts", "create_labels"})
+migrations()(create_turn_labels)
+
+VERSIONS = frozenset({
+    "create_tables", "create_verdicts", "create_forecasts", "create_turn_verdicts", "create_labels",
+    "create_turn_labels",
+})  # fmt: skip
 """The migrations that this version knows; a store with others is newer."""

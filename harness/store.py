@@ -259,6 +259,7 @@ class Store:
             ("pairs", pairs),
             ("steps", f"rollout in {of_session}"), ("ends", f"rollout in {of_session}"),
             ("turn_verdicts", "substr(turn, 1, length(:id) + 1) = :id || ':'"),
+            ("turn_labels", "substr(turn, 1, length(:id) + 1) = :id || ':'"),
             ("rollouts", "session=:id"), ("exclusions", "session=:id"), ("sessions", "id=:id"),
         ):  # fmt: skip
             removed[table] += self.db.execute(f"delete from {table} where {where}", values).rowcount

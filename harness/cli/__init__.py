@@ -33,6 +33,7 @@ COMMANDS = {
     "discover": ("discover", "Find behaviours that nobody has named."),
     "grade": ("grade", "Find undesired behaviour in turns."),
     "forecast": ("forecast", "Freeze what a candidate will do, and score it later."),
+    "label": ("label", "Check graders by hand, and correct rates by the labels."),
     "awareness": ("awareness", "Measure evaluation awareness on recorded, simulated and eval-like prefixes."),
     "assess": ("assess", "Review a candidate before its launch."),
     "report": ("report", "Write a run as one HTML page."),

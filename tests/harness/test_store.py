@@ -118,7 +118,7 @@ def test_purging_removes_every_trace_of_a_session_and_nothing_of_others(store, r
     with_traces(store, recorded("gone"))
     removed = store.purge("gon")
     assert removed == {
-        "judgements": 2, "labels": 0, "repeats": 2, "gradings": 2, "pairs": 2, "turn_verdicts": 1,
+        "judgements": 2, "labels": 0, "repeats": 2, "gradings": 2, "pairs": 2, "turn_verdicts": 1, "turn_labels": 0,
         "steps": 1, "ends": 1, "rollouts": 1, "exclusions": 1, "sessions": 1,
     }  # fmt: skip
     assert [r.id for r in store.sessions()] == ["kept"]
