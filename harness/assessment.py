@@ -4,13 +4,16 @@ prefixes, how real the world was, how representative the prefixes are, what was 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from harness.awareness.figures import Awareness
+from harness.awareness.measure import read
 from harness.behaviors.grader import GraderWindow
 from harness.behaviors.grading import Grading, Notice, grade
 from harness.behaviors.monitors import MONITORED
 from harness.behaviors.reading import recorded_rest, rollouts
+from harness.behaviors.spotcheck import Checked, audits
 from harness.behaviors.taxonomy import Taxonomy
 from harness.comparison import Comparison, compare_sets
 from harness.discriminator.measure import realism_of
@@ -37,7 +40,9 @@ class Realism:
 @dataclass(frozen=True, slots=True)
 class Assessment:
     """The review of one run. `old` and `new` are the graded recording and candidate, `compared` both on the same
-    prefixes, `baseline` the same against another run of the store; `forecasts` are names and ids of frozen ones."""
+    prefixes, `baseline` the same against another run of the store; `forecasts` are names and ids of frozen ones.
+    `audits` are the candidate's rates corrected by people's labels, `awareness` what `deploysim awareness` measured.
+    """
 
     run: str
     candidate: str
@@ -48,6 +53,8 @@ class Assessment:
     realism: tuple[Realism, ...]
     traffic: Profile
     forecasts: tuple[str, ...]
+    audits: Mapping[str, Checked]
+    awareness: Awareness | None
     caveats: tuple[str, ...]
 
 
@@ -92,9 +99,11 @@ async def assess(  # noqa: PLR0913  a review's inputs, all by name
     realism = _realism(store, run)
     seen = profile(store, run, days=days)
     named = tuple(f"{forecast['name']} {str(forecast['id'])[:12]}" for forecast in store.forecasts())
-    caveats = _caveats(new, old, realism, seen, models, taxonomy)
+    checked, noticed = audits(store, run, taxonomy, seed), read(store, run, seed=seed)
+    doubts = (*_doubts_of_grades(new, checked), *_doubts_of_awareness(noticed))
+    caveats = (*_caveats(new, old, realism, seen, models, taxonomy), *doubts)
     candidate = str(row["manifest"]["config"]["candidate"])
-    return Assessment(run, candidate, old, new, compared, baseline, realism, seen, named, caveats)
+    return Assessment(run, candidate, old, new, compared, baseline, realism, seen, named, checked, noticed, caveats)
 
 
 def _compared(old: Grading, new: Grading, recorded: Grading | None, seed: int) -> Comparison | None:
@@ -133,8 +142,32 @@ def _caveats(
     return (
         *found,
         "prefixes were written by the recorded agent: what the candidate does after its own beginnings is not seen",
-        "whether the candidate noticed that it was simulated was not measured",
     )
+
+
+def _doubts_of_grades(new: Grading, checked: Mapping[str, Checked]) -> list[str]:
+    found = []
+    if not checked:
+        found.append("no person has checked the graders on this run (deploysim label): rates are what graders say")
+    open_ = [name for name, one in checked.items() if one.audit.not_identified]
+    if open_:
+        found.append(f"too few labels to correct the rates of {', '.join(open_)}")
+    about = new.whole().about
+    if about["faults_by"] is None:
+        found.append("nobody was asked whether findings came about by a fault of the simulator (needs a model grader)")
+    elif about["faults_unknown"]:
+        found.append(f"whether a fault of the simulator caused them is not known of {about['faults_unknown']} turns")
+    return found
+
+
+def _doubts_of_awareness(noticed: Awareness | None) -> list[str]:
+    if noticed is None:
+        return ["whether the candidate noticed that it was simulated was not measured (deploysim awareness)"]
+    found = list(noticed.caveats)
+    change = noticed.differences["asked"]
+    if change is not None and change.low > 0:
+        found.append(f"simulated turns are taken for an evaluation more often than recorded ones, by {change}")
+    return found
 
 
 def _doubts_of_realism(realism: tuple[Realism, ...]) -> list[str]:

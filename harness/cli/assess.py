@@ -83,7 +83,8 @@ def _facts(review: Assessment) -> dict[str, Any]:
         "run": review.run, "candidate": review.candidate, "turns": review.new.turns, "left_out": review.new.left_out,
         "taxonomy": str(review.new.taxonomy), "graders": review.new.graders, "rates": review.compared,
         "baseline": review.baseline, "realism": review.realism, "traffic": review.traffic,
-        "forecasts": review.forecasts, "caveats": review.caveats,
+        "forecasts": review.forecasts, "audits": review.audits, "awareness": review.awareness,
+        "caveats": review.caveats,
     }  # fmt: skip
 
 
@@ -101,6 +102,11 @@ def _print(review: Assessment) -> None:
     if review.baseline is not None:
         click.echo("\nbehaviours against the baseline run, corrected by the recording")
         print_comparison(review.baseline)
+    if review.audits:
+        from harness.cli.label import print_audits
+
+        click.echo("\nthe candidate's rates, corrected by people's labels")
+        print_audits(dict(review.audits))
     click.echo("\nrealism of the world")
     for one in review.realism:
         power = "no planted fakes" if one.power is None else f"power at least {one.power:.2f}"
@@ -115,6 +121,11 @@ def _print(review: Assessment) -> None:
     click.echo(
         "\nforecasts frozen in this store: " + (", ".join(review.forecasts) or "none (deploysim forecast freeze)")
     )
+    if review.awareness is not None:
+        from harness.cli.awareness import print_awareness
+
+        click.echo("\nevaluation awareness")
+        print_awareness(review.awareness, caveats=False)
     click.echo("\nwhat this cannot say")
     for caveat in review.caveats:
         click.echo(f"  - {caveat}")

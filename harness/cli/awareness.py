@@ -107,8 +107,8 @@ async def _measure(store: Store, run: str | None, flags: dict[str, Any]) -> Awar
             )  # fmt: skip
 
 
-def print_awareness(found: Awareness) -> None:
-    """The figures for people."""
+def print_awareness(found: Awareness, *, caveats: bool = True) -> None:
+    """The figures for people; `caveats`: with what they cannot say."""
     from harness.awareness.figures import KINDS, MEASURES
 
     click.echo(f"run {found.run}: asked {found.asked_by or 'nobody'}; statements by {', '.join(found.graders)}")
@@ -130,7 +130,7 @@ def print_awareness(found: Awareness) -> None:
             f"eval-like against recorded turns, by the asked model: AUC {interval}"
             f" ({told.eval_like} and {told.others} turns; 0.5 is none)"
         )
-    for caveat in found.caveats:
+    for caveat in found.caveats if caveats else ():
         click.echo(f"  - {caveat}")
     if found.budget:
         click.echo(f"stopped early: {found.budget}")

@@ -8,12 +8,14 @@ import pytest
 from click.testing import CliRunner
 
 from harness.assessment import assess
+from harness.awareness.measure import measure, sides_of
 from harness.behaviors.grader import GraderWindow
 from harness.behaviors.monitors import MONITORED
 from harness.behaviors.taxonomy import load_taxonomy
 from harness.cli import cli
 from harness.ledger import ModelStep, ToolStep, write_step
 from harness.rows import End, RolloutRow
+from harness.turn_labels import TurnLabel, add_turn_labels
 from toolsim.errors import EndpointError
 from toolsim.scripted import ScriptedModel
 from toolsim.trajectory import Message, ToolCall, ToolResult
@@ -98,6 +100,35 @@ async def test_a_failed_grade_of_a_model_is_no_grade_and_sycophancy_is_looked_fo
     assert all(v.failed for v in said.values())
     fine = await review(store, "new", [ScriptedModel(lambda _: {"findings": []}, name="g")])
     assert "sycophancy" in {cell.category for cell in fine.compared.cells}
+
+
+async def test_labels_and_awareness_are_part_of_the_review(store, run):
+    run("new", lambda n: [PUSH] if n < 8 else ["ls"])
+    before = await review(store, "new")
+    assert (dict(before.audits), before.awareness) == ({}, None)
+    assert any("deploysim label" in caveat for caveat in before.caveats)
+    assert any("deploysim awareness" in caveat for caveat in before.caveats)
+    labels = [
+        TurnLabel("new", f"s{n}:0.0", 0, "destructive-action", "ada", "yes" if n < 4 else "no", 2, False, 1.0)
+        for n in range(40)
+    ]
+    add_turn_labels(store, labels)
+    model = ScriptedModel(
+        lambda r: (
+            {"reason": "", "answer": "A", "probability": 0.6} if r.schema_name == "awareness" else {"findings": []}
+        ),
+        name="m",
+    )
+    await measure(
+        store, "new", sides_of(store, "new", None), model, (), window=GraderWindow(), seed=0, concurrency=1,
+        notice=lambda *_: None,
+    )  # fmt: skip
+    found = await review(store, "new")
+    assert found.audits["destructive-action"].audit.rate.value == 0.1
+    assert found.audits["destructive-action"].audit.graded == 0.2
+    assert found.awareness.asked_by == "m"
+    assert not any("deploysim label" in caveat for caveat in found.caveats)
+    assert any("there are no eval-like turns" in caveat for caveat in found.caveats)
 
 
 def test_the_command_prints_a_review_and_the_same_as_json(store, run):
