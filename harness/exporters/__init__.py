@@ -1,0 +1,1 @@
+"""Rollouts for other programs: ATIF documents, Inspect logs, Parquet tables."""
