@@ -75,10 +75,8 @@ def look(logs: Path, store: Path) -> None:
     try:
         root = f"http://127.0.0.1:{port}"
         _, listed = first(f"{root}/api/logs", opener)
-        print(
-            f"inspect view: list of {len(json.loads(listed)['files'])} logs {time.perf_counter() - begin:.1f} s after its start"
-        )
         names = [file["name"] for file in json.loads(listed)["files"]]
+        print(f"inspect view: list of {len(names)} logs {time.perf_counter() - begin:.1f} s after its start")
         took, body = first(f"{root}/api/logs/{urllib.parse.quote(names[0], safe='')}", opener)
         print(f"inspect view: one log of up to 200 rollouts in {took:.2f} s, {len(body) / 1e6:.1f} MB")
     finally:
@@ -110,15 +108,12 @@ def main() -> None:
         store = Path(folder) / "deploysim.db"
         make(store, given.rollouts)
         idle, least = timed([*CLI, "export", "--help"])
-        print(
-            f"{given.rollouts} rollouts, store {store.stat().st_size / 1e6:.1f} MB; the command alone {idle:.1f} s, {least:.0f} MiB"
-        )
+        print(f"{given.rollouts} rollouts, store {size(store.parent):.1f} MB; `--help` {idle:.1f} s, {least:.0f} MiB")
         for form in ("atif", "inspect", "parquet"):
             out = Path(folder) / form
             took, peak = timed([*CLI, "export", "--run", RUN, "--format", form, "-o", str(out), "--store", str(store)])
-            print(
-                f"{form:8s} {took:6.1f} s  {len(list(out.iterdir())):5d} files  {size(out):7.1f} MB  peak {peak:.0f} MiB"
-            )
+            files = len(list(out.iterdir()))
+            print(f"{form:8s} {took:6.1f} s  {files:5d} files  {size(out):7.1f} MB  peak {peak:.0f} MiB")
         from inspect_ai.log import read_eval_log
 
         begin = time.perf_counter()
