@@ -20,6 +20,7 @@ from toolsim.errors import BudgetExceeded, ModelError, ShellError, SimulationFai
 from toolsim.family import Kin
 from toolsim.rebuild import Fold, Rebuilt
 from toolsim.simulator import Answer, ToolSimulator
+from toolsim.telemetry import Value, span
 from toolsim.trajectory import Message, ToolCall, effects
 from toolsim.world import World
 
@@ -83,12 +84,21 @@ class Rollout:
         self.simulator.resume(s.evidence for s in written if isinstance(s, ToolStep))
         seat = Seat(act=self._act, answer=self._answer, write=self.write, limit=self._limit)
         try:
-            progress = await play(seat, fold(written))
+            with span(f"invoke_agent {self.scene.prefix.session.agent}", self._told()) as tell:
+                progress = await play(seat, fold(written))
+                tell({"deploysim.stop": progress.stop, "deploysim.steps": progress.steps})
         except BudgetExceeded:
             raise
         except ToolsimError as error:
             return End("failed", _stage(error), f"{type(error).__name__}: {error}")
         return End("completed", None, progress.stop, {"steps": progress.steps})
+
+    def _told(self) -> dict[str, Value]:
+        session = self.scene.prefix.session
+        return {
+            "gen_ai.operation.name": "invoke_agent", "gen_ai.agent.name": session.agent,
+            "gen_ai.conversation.id": session.id, "deploysim.turn": self.scene.prefix.turn,
+        }  # fmt: skip
 
     async def close(self) -> None:
         """Free what the rollout alone uses: its shell."""

@@ -30,6 +30,7 @@ from toolsim.modeltypes import Budget, Model, ModelReply, ModelRequest
 from toolsim.pricing import KnownModel, cost_of, known_model, load_prices
 from toolsim.pricing import family_of as family_of_name
 from toolsim.prompting import render
+from toolsim.telemetry import Value, span
 from toolsim.tokens import estimate
 from toolsim.trajectory import JsonObject, ToolDefinition
 from toolsim.weights import WEIGHTS, pull
@@ -181,6 +182,26 @@ class OpenAIModel:
 
     async def complete(self, request: ModelRequest, *, api: Api | None = None) -> ModelReply:
         """See `Model.complete`; `api` other than the model's own, for this request."""
+        with span(f"chat {self.name}", self._told(request), "client") as tell:
+            reply = await self._complete(request, api)
+            tell({
+                "gen_ai.response.model": reply.model or None, "gen_ai.response.finish_reasons": reply.finish,
+                "gen_ai.usage.input_tokens": reply.usage.prompt_tokens,
+                "gen_ai.usage.output_tokens": reply.usage.completion_tokens,
+                "gen_ai.usage.cache_read.input_tokens": reply.usage.cached_tokens, "deploysim.attempts": reply.attempts,
+                "deploysim.repairs": reply.repairs,
+            })  # fmt: skip
+            return reply
+
+    def _told(self, request: ModelRequest) -> dict[str, Value]:
+        return {
+            "gen_ai.operation.name": "chat", "gen_ai.provider.name": self.family, "gen_ai.request.model": self.name,
+            "gen_ai.request.max_tokens": request.max_tokens, "gen_ai.request.temperature": request.temperature,
+            "gen_ai.output.type": "json" if request.schema is not None else "text", "deploysim.role": request.role,
+            "deploysim.prompt_hash": request.prompt_hash or None,
+        }  # fmt: skip
+
+    async def _complete(self, request: ModelRequest, api: Api | None) -> ModelReply:
         started = time.perf_counter()
         wire = _WIRE[api or self.api]
         reply = await self._ask(request, wire)

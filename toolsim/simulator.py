@@ -46,6 +46,7 @@ from toolsim.scaffolds.base import Scaffold, ScaffoldProfile
 from toolsim.seeds import derive_seed
 from toolsim.shell.base import ProgramResult, ProgramRun, Shell, ShellCommand
 from toolsim.simulated import Place
+from toolsim.telemetry import Value, span
 from toolsim.trajectory import JsonObject, Message, Reference, Session, ToolCall, ToolResult
 from toolsim.world import World
 
@@ -147,6 +148,12 @@ class ToolSimulator:
             SimulationFailed: no rung could answer, or one failed; carries the stage and the reason.
             BudgetExceeded: a limit on model use was reached.
         """
+        with span(f"execute_tool {call.name}", _tool(call)) as tell:
+            answer = await self._respond(call, world, history)
+            tell({"deploysim.rung": answer.rung, "deploysim.model_calls": answer.model_calls})
+            return answer
+
+    async def _respond(self, call: ToolCall, world: World, history: Sequence[Message]) -> Answer:
         begin = time.monotonic()
         permitted = self._permitted(world)
         action = self.scaffold.action(call, self.profile, world.cwd, world.env)
@@ -450,3 +457,10 @@ def _with_use(answer: Answer, written: Sequence[Written]) -> Answer:
 
 def _reasons(job: _Job) -> str:
     return "".join(f"; {name}: {reason}" for name, reason in job.passed.items())
+
+
+def _tool(call: ToolCall) -> dict[str, Value]:
+    return {
+        "gen_ai.operation.name": "execute_tool", "gen_ai.tool.name": call.name, "gen_ai.tool.call.id": call.id,
+        "gen_ai.tool.type": "function",
+    }  # fmt: skip

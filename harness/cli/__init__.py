@@ -77,9 +77,11 @@ def main() -> None:
     """Entry point of the `deploysim` command."""
     from harness.errors import HarnessError
     from repos.errors import RepositoryError
+    from toolsim import telemetry
     from toolsim.errors import ToolsimError
 
     try:
+        telemetry.configure()
         cli.main(standalone_mode=False)
     except click.exceptions.Exit as stop:
         sys.exit(stop.exit_code)
