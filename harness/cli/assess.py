@@ -44,6 +44,13 @@ if TYPE_CHECKING:
 )
 @click.option("--seed", type=int, default=0, show_default=True, help="For graders and bootstraps.")
 @click.option("--concurrency", type=click.IntRange(min=1), default=2, show_default=True, help="Grades at once.")
+@click.option(
+    "--report",
+    "report",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default=None,
+    help="Also write the run's report with this review in it.",
+)
 @budget_options
 @store_option
 @json_option
@@ -57,6 +64,12 @@ def command(run: str | None, store: Path, as_json: bool, **flags: Any) -> None: 
 
     with Store(store, create=False) as opened:
         review = run_async(_assess(opened, run, flags))
+        if flags["report"] is not None:
+            from harness.cli.report import write_report
+            from harness.report.risk import risk_of
+
+            risk = risk_of(opened, review.run, baseline=flags["baseline"], caveats=review.caveats)
+            write_report(opened, review.run, flags["report"], risk=risk)
     if as_json:
         print_json(_facts(review))
     else:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from harness.cli.options import json_option, print_json, say, store_option
+
+if TYPE_CHECKING:
+    from harness.report.risk import Risk
 
 
 @click.command("report")
@@ -20,21 +24,37 @@ from harness.cli.options import json_option, print_json, say, store_option
     help="Where to write the page.",
 )
 @click.option("--judge", default=None, help="Show this judge's verdicts.  [default: the one asked most]")
+@click.option(
+    "--baseline",
+    default=None,
+    help="A graded run of the store to compare behaviours with.  [default: the recorded agent on the same prefixes]",
+)
+@click.option(
+    "--traffic",
+    default=None,
+    help="Graded turns after the launch, a file or a graded run: frozen forecasts are scored on them.",
+)
 @store_option
 @json_option
-def command(run: str | None, output: Path, judge: str | None, store: Path, as_json: bool) -> None:
+def command(
+    run: str | None, output: Path, judge: str | None, baseline: str | None, traffic: str | None, store: Path,
+    as_json: bool,
+) -> None:  # fmt: skip
     """Write RUN (the newest by default) as one self-contained HTML page."""
+    from harness.report.risk import risk_of
+    from harness.sources import graded_set
     from harness.store import Store
 
+    seen = None if traffic is None else graded_set(traffic, store)
     with Store(store, create=False) as opened:
-        name = opened.run(run)["id"]
-        write_report(opened, name, output, judge)
+        name = str(opened.run(run)["id"])
+        write_report(opened, name, output, judge, risk_of(opened, name, baseline=baseline, traffic=seen))
     if as_json:
         print_json({"run": name, "output": output})
 
 
-def write_report(store: object, run: str, output: Path, judge: str | None = None) -> None:
-    """Write the page.
+def write_report(store: object, run: str, output: Path, judge: str | None = None, risk: Risk | None = None) -> None:
+    """Write the page; `risk` has its sections on behaviour.
 
     Raises:
         HarnessError: it cannot be written.
@@ -52,10 +72,10 @@ def write_report(store: object, run: str, output: Path, judge: str | None = None
     name = judge or (judges.most_common(1)[0][0] if judges else None)
     realism = realism_of(store, run, name) if store.pairs(run) else None
     if realism is None:
-        page = render_page(store, run, None)
+        page = render_page(store, run, None, risk=risk)
     else:
         others = [realism_of(store, run, other, controls=realism.controls) for other in sorted(judges) if other != name]
-        page = render_page(store, run, realism, panel(store, run, [realism, *others]))
+        page = render_page(store, run, realism, panel(store, run, [realism, *others]), risk)
     try:
         output.write_text(page, "utf-8")
     except OSError as error:

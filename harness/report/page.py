@@ -15,7 +15,10 @@ from harness.discriminator.measure import Realism
 from harness.discriminator.serialise import plain, serialise_call, serialise_message
 from harness.fidelity import grade_results
 from harness.ledger import ModelStep, ToolStep, read_steps
+from harness.rates import PER, Rate
 from harness.report.inert import inert, shorten
+from harness.report.risk import Risk
+from harness.report.sums import GRADES, Sums
 from harness.rows import End, RolloutRow
 from harness.store import Store
 from toolsim.trajectory import JsonObject, Message, effects, split, turns
@@ -60,8 +63,10 @@ class Shown:
     verdict: str | None
 
 
-def render_page(store: Store, run: str, realism: Realism | None, panel: Panel | None = None) -> str:
-    """The page of a run, as HTML text; `panel` has all its judges side by side."""
+def render_page(
+    store: Store, run: str, realism: Realism | None, panel: Panel | None = None, risk: Risk | None = None
+) -> str:
+    """The page of a run, as HTML text; `panel` has all its judges side by side, `risk` the sections on behaviour."""
     manifest = store.run(run)
     words = _words_by_rollout(store, run)
     shown = [show_rollout(store, row, end, words.get(row.id, {})) for row, end in store.rollouts(run)]
@@ -72,6 +77,9 @@ def render_page(store: Store, run: str, realism: Realism | None, panel: Panel | 
         for a in s.rows
         if a.simulated and a.simulated.rung is not None
     )
+    sums = Sums()
+    for row, _ in store.rollouts(run):
+        sums.add(read_steps(store.steps(row.id)), row.agent)
     exclusions = Counter(reason for _, reason in store.exclusions(run))
     environment = Environment(
         loader=PackageLoader("harness.report", "templates"), autoescape=True, undefined=StrictUndefined,
@@ -79,11 +87,19 @@ def render_page(store: Store, run: str, realism: Realism | None, panel: Panel | 
     )  # fmt: skip
     environment.filters["inert"] = lambda value: inert(str(value))
     environment.filters["percent"] = lambda value: "–" if value is None else f"{100 * value:.1f} %"
+    environment.filters["per"] = _per
     environment.filters["probability"] = lambda value: "–" if value is None else f"{value:.3f}"
     template = environment.get_template("page.html.j2")
     return template.render(
-        run=manifest, realism=realism, panel=panel, rollouts=shown, ends=ends, rungs=rungs, exclusions=exclusions
-    )
+        run=manifest, realism=realism, panel=panel, rollouts=shown, ends=ends, rungs=rungs, exclusions=exclusions,
+        sums=sums, grades=GRADES, risk=None if risk is None or risk.empty else risk,
+    )  # fmt: skip
+
+
+def _per(rate: Rate) -> str:
+    """A rate per 100,000 turns with its clustered interval; with no event only what it is at most."""
+    low, high = (f"{PER * end:,.0f}" for end in (rate.clustered.low, rate.clustered.high))
+    return f"0 [0, {high}]" if rate.events == 0 else f"{PER * rate.value:,.0f} [{low}, {high}]"
 
 
 def show_rollout(store: Store, row: RolloutRow, end: End | None, by_call: Words) -> Shown:

@@ -40,6 +40,7 @@ async def test_a_run_is_followed_from_the_list_to_a_label(page, indexed):
     await page.click("text=run1")
     await page.select_option("select[name=grade]", "different")
     await page.click("button:has-text('Filter')")
+    await page.wait_for_url("**grade=different**")  # and its script has run: keys before that are lost
     assert await page.locator("tbody tr[data-row]").count() == 2
     await page.keyboard.press("j")
     await page.keyboard.press("Enter")
@@ -64,9 +65,8 @@ async def test_a_run_is_followed_from_the_list_to_a_label(page, indexed):
     await page.click("text=label pairs")
     await page.fill("input[name=rater]", "ada")
     await page.click("button:has-text('Begin')")
+    await page.wait_for_url("**rater=ada**")
     await page.wait_for_selector("form.blind")
-    while await page.evaluate("document.readyState") != "complete":  # noqa: ASYNC110  the script that listens comes last
-        await asyncio.sleep(0.02)
     await page.keyboard.press("1")
     await page.wait_for_selector("p.note")
     (label,) = indexed.store.labels("run1")
