@@ -74,16 +74,8 @@ def plan(store: Store, config: RunConfig, criteria: Criteria, inputs: JsonObject
             raise SelectionError(f"no session in {store.path} begins with {wanted!r}; `deploysim sessions` lists them")
     prompt = system_prompt(config)
     prompt_hash = None if prompt is None else content_hash(prompt)
-    manifest = {
-        "config": config.model_dump(mode="json"),
-        "criteria": _plain(criteria),
-        "inputs": inputs,
-        "versions": {"deploysim": version("deploysim"), "python": platform.python_version()},
-        "prompts": prompt_hashes("toolsim", "harness"),
-        "system_prompt": prompt_hash,
-    }
-    run = _name(config, criteria, prompt_hash)
-    fresh = store.begin_run(run, "resample", manifest, now=time.time())
+    run = run_name(config, criteria, prompt_hash)
+    fresh = store.begin_run(run, "resample", manifest(config, criteria, inputs, prompt_hash), now=time.time())
     chosen, excluded = filter_sessions(sessions, criteria)
     left_out = [(e.session, e.reason) for e in excluded]
     rows: list[RolloutRow] = []
@@ -92,13 +84,26 @@ def plan(store: Store, config: RunConfig, criteria: Criteria, inputs: JsonObject
         if isinstance(cuts, Exclusion):
             left_out.append((cuts.session, cuts.reason))
             continue
-        rows += [_row(run, session, cut, sample) for cut in cuts for sample in range(criteria.samples)]
+        rows += [rollout_row(run, session, cut, sample) for cut in cuts for sample in range(criteria.samples)]
     store.add_rollouts(rows)
     store.add_exclusions(run, left_out)
     return Plan(run, tuple(rows), tuple(left_out), not fresh)
 
 
-def _row(run: str, session: SessionRow, cut: Cut, sample: int) -> RolloutRow:
+def manifest(config: RunConfig, criteria: Criteria, inputs: JsonObject, prompt_hash: str | None) -> JsonObject:
+    """What a run was made with."""
+    return {
+        "config": config.model_dump(mode="json"),
+        "criteria": _plain(criteria),
+        "inputs": inputs,
+        "versions": {"deploysim": version("deploysim"), "python": platform.python_version()},
+        "prompts": prompt_hashes("toolsim", "harness"),
+        "system_prompt": prompt_hash,
+    }
+
+
+def rollout_row(run: str, session: SessionRow, cut: Cut, sample: int) -> RolloutRow:
+    """The row of one rollout; its id is a hash of where it starts and its number among the samples."""
     name = content_hash([run, session.id, cut.turn.index, cut.step, sample])[:20]
     return RolloutRow(
         name, run, session.id, cut.turn.index, cut.step, sample, session.pool, session.lineage, session.repo,
@@ -228,7 +233,7 @@ def _shell(parts: Parts, scene: Scene) -> Shell | None:
     return open_shell(parts.engine, parts.shell_cache, repository.branch, repository.url)
 
 
-def _name(config: RunConfig, criteria: Criteria, system_prompt: str | None) -> str:
+def run_name(config: RunConfig, criteria: Criteria, system_prompt: str | None) -> str:
     """The name of a run: a hash of what differs from the defaults, so that new settings rename no old run."""
     usual, chosen = _plain(Criteria()), _plain(criteria)
     asked = {name: value for name, value in chosen.items() if value != usual.get(name)}

@@ -86,24 +86,33 @@ async def resample(  # noqa: PLR0913  a run's inputs and the ways to tell of it,
     """
     shell = choose(config.shell)
     config = config.model_copy(update={"shell": shell.engine})
-    inputs = {"calls": _database_hash(calls), "pools": "frozen", "shell": str(shell)}
+    inputs = {"calls": database_hash(calls), "pools": "frozen", "shell": str(shell)}
     plan = experiment.plan(store, config, criteria, inputs)
     planned(plan)
     async with AsyncExitStack() as stack:
         candidate, simulator = experiment.open_models(config, budget)
         for model in {id(m): m for m in (candidate, simulator) if m is not None}.values():
             stack.push_async_callback(model.close)
-        cache = cache_root() / "shell"
-        database = _open_calls(calls, config)
-        if database is not None:
-            stack.enter_context(database)
-        index = public_index() if "connectors" in config.affordances else None
-        connectors: tuple[Connector, ...] = () if index is None else (index,)
-        parts = experiment.Parts(
-            store, database, store.repositories(), candidate, simulator, cache, connectors, shell.engine
-        )
+        parts = await open_parts(stack, store, calls, config, (candidate, simulator))
         outcome = await experiment.play(plan, config, parts, concurrency=concurrency, notice=notice)
     return summarise(store, plan, config, outcome, str(shell), budget)
+
+
+async def open_parts(
+    stack: AsyncExitStack, store: Store, calls: Path, config: RunConfig, models: tuple[Model | None, Model | None]
+) -> experiment.Parts:
+    """What the rollouts of a run share, closed with `stack`; `models` are those of candidate and simulator.
+
+    `config.shell` must name an engine (`toolsim.shell.choice.choose`).
+    """
+    database = _open_calls(calls, config)
+    if database is not None:
+        stack.enter_context(database)
+    index = public_index() if "connectors" in config.affordances else None
+    connectors: tuple[Connector, ...] = () if index is None else (index,)
+    cache = cache_root() / "shell"
+    engine = choose(config.shell).engine
+    return experiment.Parts(store, database, store.repositories(), *models, cache, connectors, engine)
 
 
 def summarise(
@@ -202,7 +211,8 @@ def _open_calls(calls: Path, config: RunConfig) -> CallDatabase | None:
     return CallDatabase(calls) if "calls" in config.affordances and calls.exists() else None
 
 
-def _database_hash(calls: Path) -> str | None:
+def database_hash(calls: Path) -> str | None:
+    """The hash of a pair database; `None` without one."""
     if not calls.exists():
         return None
     with CallDatabase(calls) as database:
