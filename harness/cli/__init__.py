@@ -37,6 +37,7 @@ COMMANDS = {
     "assess": ("assess", "Review a candidate before its launch."),
     "report": ("report", "Write a run as one HTML page."),
     "view": ("view", "Show a store in the browser."),
+    "mcp": ("mcp", "Serve a recorded situation to agent products over MCP."),
     "run": ("run", "Import, resample, discriminate and summarise a folder."),
     "demo": ("demo", "The main job on the shipped fixtures."),
 }
