@@ -94,7 +94,7 @@ class Serving:
         if ctx.request_id is None or ctx.method == "ping":
             return await call_next(ctx)
         name = _name(ctx)
-        if name is None:
+        if not name or not name.strip():
             reason = None if self._builtins_off else "a client must give its name (clientInfo)"
         else:
             reason = objection(name, builtins_off=self._builtins_off)
