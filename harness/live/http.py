@@ -26,7 +26,7 @@ Gone = Callable[[Headers], Awaitable[None]]
 class Guard:
     """An ASGI application that lets through what `hosts` (`name:port`) and `token` allow.
 
-    `gone` is told of each DELETE that was let through, once it is answered: that is how MCP clients end a session.
+    `gone` is told of each DELETE that is let through, before it is answered: that is how MCP clients end a session.
     """
 
     app: ASGIApp
@@ -41,9 +41,9 @@ class Guard:
             return
         headers = Headers(scope=scope)
         refusal = self._refusal(headers)
-        await (refusal or self.app)(scope, receive, send)
         if refusal is None and self.gone is not None and scope["method"] == "DELETE":
             await self.gone(headers)
+        await (refusal or self.app)(scope, receive, send)
 
     def _refusal(self, headers: Headers) -> Response | None:
         if headers.get("host", "").lower() not in self.hosts:

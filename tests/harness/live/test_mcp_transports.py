@@ -1,4 +1,4 @@
-"""`deploysim mcp` as a process of its own: the SDK's client over stdio and HTTP, and what the store holds afterwards."""
+"""`deploysim mcp` as a process: the SDK's client over stdio and HTTP, and what the store holds afterwards."""
 
 from __future__ import annotations
 
@@ -6,10 +6,8 @@ import asyncio
 import json
 import os
 import signal
-import subprocess
 import sys
 from contextlib import asynccontextmanager
-from datetime import timedelta
 
 import httpx2
 import pytest
@@ -26,22 +24,16 @@ from harness.store import Store
 
 ERAS = ("legacy", "auto")
 ME = Implementation(name="an agent", version="1")
-WAIT = timedelta(seconds=60).total_seconds()
+PROGRAM = ("-c", "from harness.cli import main; main()")
+WAIT = 60.0
 
 
 def arguments(folder, session, *more):
     """The command line after the interpreter."""
     return [
-        "-m", "harness.cli", "mcp", session[:8], "--store", str(folder / "deploysim.db"), "--simulator", "none",
+        *PROGRAM, "mcp", session[:8], "--store", str(folder / "deploysim.db"), "--simulator", "none",
         "--shell", "none", "--with-calls", *more,
     ]  # fmt: skip
-
-
-def shown(folder, *command):
-    """What another command of the program says of the store, parsed."""
-    line = [sys.executable, "-m", "harness.cli", *command, "--store", str(folder / "deploysim.db"), "--json"]
-    done = subprocess.run(line, capture_output=True, text=True, check=True)
-    return json.loads(done.stdout)
 
 
 def run_of(folder, told):
@@ -50,15 +42,13 @@ def run_of(folder, told):
 
 
 @pytest.mark.parametrize("era", ERAS)
-async def test_over_stdio_calls_are_computed_kept_and_ended(folder, session, told, root, era, tmp_path):
+async def test_over_stdio_calls_are_computed_kept_and_ended(folder, session, told, root, era):
     server = StdioServerParameters(command=sys.executable, args=arguments(folder, session))
     async with Client(server, mode=era, client_info=ME, read_timeout_seconds=WAIT) as client:
         assert "Read" in {tool.name for tool in (await client.list_tools()).tools}
         await client.call_tool("Write", {"file_path": f"{root}/new.txt", "content": "one\n"})
         read = await client.call_tool("Read", {"file_path": f"{root}/new.txt"})
-        many = await asyncio.gather(
-            *(client.call_tool("Read", {"file_path": f"{root}/README.md"}) for _ in range(10))
-        )
+        many = await asyncio.gather(*(client.call_tool("Read", {"file_path": f"{root}/README.md"}) for _ in range(10)))
     assert "one" in read.content[0].text
     assert len({result.content[0].text for result in many}) == 1
     kept = run_of(folder, told)
@@ -152,29 +142,32 @@ async def test_over_http_calls_are_computed_kept_and_ended(folder, session, told
 
 
 async def test_http_sessions_have_worlds_of_their_own(folder, session, told, root):
-    async with over_http(folder, session) as (address, token):
-        async with http_client(address, token, "legacy") as one, http_client(address, token, "legacy") as other:
-            await one.call_tool("Write", {"file_path": f"{root}/new.txt", "content": "one\n"})
-            assert (await other.call_tool("Read", {"file_path": f"{root}/new.txt"})).is_error
+    async with (
+        over_http(folder, session) as (address, token),
+        http_client(address, token, "legacy") as one,
+        http_client(address, token, "legacy") as other,
+    ):
+        await one.call_tool("Write", {"file_path": f"{root}/new.txt", "content": "one\n"})
+        assert (await other.call_tool("Read", {"file_path": f"{root}/new.txt"})).is_error
     assert [row.sample for row, _ in run_of(folder, told).rows] == [0, 1]
 
 
-@pytest.mark.parametrize(
-    ("headers", "status"),
-    [
-        ({}, 401),
-        ({"Authorization": "Bearer wrong"}, 401),
-        ({"Authorization": "Basic secret-of-the-test"}, 401),
-        ({"Authorization": "Bearer secret-of-the-test", "Host": "evil.example"}, 421),
-        ({"Authorization": "Bearer secret-of-the-test", "Origin": "http://evil.example"}, 403),
-        ({"Authorization": "Bearer secret-of-the-test", "Origin": "null"}, 403),
-    ],
+REFUSED = (
+    ({}, 401),
+    ({"Authorization": "Bearer wrong"}, 401),
+    ({"Authorization": "Basic secret-of-the-test"}, 401),
+    ({"Authorization": "Bearer secret-of-the-test", "Host": "evil.example"}, 421),
+    ({"Authorization": "Bearer secret-of-the-test", "Origin": "http://evil.example"}, 403),
+    ({"Authorization": "Bearer secret-of-the-test", "Origin": "null"}, 403),
 )
-async def test_http_is_closed_to_others(folder, session, told, headers, status):
+
+
+async def test_http_is_closed_to_others(folder, session):
     async with over_http(folder, session) as (address, _), httpx2.AsyncClient() as http:
-        answer = await http.post(address, headers=headers, json={"jsonrpc": "2.0", "id": 1, "method": "tools/list"})
-    assert answer.status_code == status
-    assert "secret-of-the-test" not in answer.text
+        body = {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}
+        answers = [await http.post(address, headers=headers, json=body) for headers, _ in REFUSED]
+    assert [answer.status_code for answer in answers] == [status for _, status in REFUSED]
+    assert not any("secret-of-the-test" in answer.text for answer in answers)
     with Store(folder / "deploysim.db") as store:
         assert store.rollouts(store.run()["id"]) == ()
 
@@ -193,9 +186,9 @@ async def test_a_logged_rollout_is_read_back_by_other_commands(folder, session, 
     async with Client(server, mode="legacy", client_info=ME, read_timeout_seconds=WAIT) as client:
         await client.call_tool("Read", {"file_path": f"{root}/README.md"})
     page = folder / "report.html"
-    done = subprocess.run(
-        [sys.executable, "-m", "harness.cli", "report", "--store", str(folder / "deploysim.db"), "-o", str(page)],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, *PROGRAM, "report", "--store", str(folder / "deploysim.db"), "-o", str(page), stderr=-1
+    )
+    _, err = await asyncio.wait_for(process.communicate(), WAIT)
+    assert process.returncode == 0, err.decode()
     assert "mcp-" in page.read_text("utf-8")
