@@ -7,6 +7,7 @@ import functools
 import platform
 import time
 from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -24,14 +25,16 @@ from harness.scene import Scene, set_scene
 from harness.selection import Criteria, Cut, Exclusion, choose_cuts, filter_sessions
 from harness.store import Store
 from repos.catalog import KnownRepository
+from toolsim.caches import cache_root
 from toolsim.calldb import CallDatabase
 from toolsim.connectors import Connector
+from toolsim.connectors.package_metadata import public_index
 from toolsim.model import open_model
 from toolsim.modeltypes import Budget, Model
 from toolsim.prompting import prompt_hashes
 from toolsim.seeds import derive_seed
 from toolsim.shell.base import Shell
-from toolsim.shell.choice import Engine, open_shell
+from toolsim.shell.choice import Engine, choose, open_shell
 from toolsim.simulator import SimulatorSettings, ToolSimulator
 from toolsim.trajectory import JsonObject, Reference, content_hash, turns
 
@@ -132,6 +135,35 @@ def open_models(config: RunConfig, budget: Budget) -> tuple[Model | None, Model 
     if config.simulator == config.candidate and config.api == "chat":
         return candidate, candidate
     return candidate, open_model(config.simulator, budget=budget)
+
+
+async def open_parts(
+    stack: AsyncExitStack, store: Store, calls: Path, config: RunConfig, models: tuple[Model | None, Model | None]
+) -> Parts:
+    """What the rollouts of a run share, closed with `stack`; `models` are those of candidate and simulator.
+
+    `config.shell` must name an engine (`toolsim.shell.choice.choose`).
+    """
+    database = _open_calls(calls, config)
+    if database is not None:
+        stack.enter_context(database)
+    index = public_index() if "connectors" in config.affordances else None
+    connectors: tuple[Connector, ...] = () if index is None else (index,)
+    cache = cache_root() / "shell"
+    engine = choose(config.shell).engine
+    return Parts(store, database, store.repositories(), *models, cache, connectors, engine)
+
+
+def _open_calls(calls: Path, config: RunConfig) -> CallDatabase | None:
+    return CallDatabase(calls) if "calls" in config.affordances and calls.exists() else None
+
+
+def database_hash(calls: Path) -> str | None:
+    """The hash of a pair database; `None` without one."""
+    if not calls.exists():
+        return None
+    with CallDatabase(calls) as database:
+        return str(database.hash())
 
 
 def system_prompt(config: RunConfig) -> str | None:

@@ -15,7 +15,6 @@ from pathlib import Path
 from harness import experiment
 from harness.config import RunConfig
 from harness.errors import SelectionError
-from harness.pipeline import database_hash, open_parts
 from harness.rows import RolloutRow, SessionRow
 from harness.scene import Scene, set_scene
 from harness.selection import Criteria, Cut, choose_cuts
@@ -85,7 +84,7 @@ async def open_situation(
     shell = choose(config.shell)
     config = config.model_copy(update={"shell": shell.engine})
     session, cut, scene = await asyncio.to_thread(choose_scene, store, config, criteria)
-    inputs = {"calls": database_hash(calls), "pools": "frozen", "shell": str(shell), "session": session.id}
+    inputs = {"calls": experiment.database_hash(calls), "pools": "frozen", "shell": str(shell), "session": session.id}
     prompt = experiment.system_prompt(config)
     prompt_hash = None if prompt is None else content_hash(prompt)
     run = f"{kind}-{experiment.run_name(config, criteria, prompt_hash)}"
@@ -93,7 +92,7 @@ async def open_situation(
     async with AsyncExitStack() as stack:
         for model in {id(m): m for m in models if m is not None}.values():
             stack.push_async_callback(model.close)
-        parts = await open_parts(stack, store, calls, config, models)
+        parts = await experiment.open_parts(stack, store, calls, config, models)
         store.begin_run(run, kind, manifest, now=time.time())
         yield Situation(store, run, config, session, cut, scene, parts)
 
