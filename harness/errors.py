@@ -6,7 +6,8 @@ HarnessError
 ├── StoreError         the store is missing, locked, full, read-only or of another version
 ├── ConfigError        a setting that does not fit
 ├── JudgeError         a judge that gave no valid verdict
-└── RolloutOver        a call for a rollout that has ended; carries how it ended
+├── RolloutOver        a call for a rollout that has ended; carries how it ended
+└── RequestInvalid     a request of an agent product that cannot be served
 """
 
 from __future__ import annotations
@@ -49,3 +50,7 @@ class RolloutOver(HarnessError):
         super().__init__(f"rollout {rollout} is over, {end.status}{where}: {end.reason}")
         self.rollout = rollout
         self.end = end
+
+
+class RequestInvalid(HarnessError):
+    """A request of an agent product that cannot be served."""

@@ -76,13 +76,14 @@ async def _serve(
     flags: dict[str, Any],
 ) -> tuple[list[Ended], bool]:  # fmt: skip
     from harness.live import serving
+    from harness.live.http import stop_on_signals
     from harness.live.situation import open_situation
     from harness.store import Store
     from toolsim.model import open_model
     from toolsim.modeltypes import Budget
 
     stop = asyncio.Event()
-    serving.stop_on_signals(stop)
+    stop_on_signals(stop)
     budget = Budget(flags["max_model_calls"], flags["max_tokens"], flags["max_cost"])
     with Store(store, create=False) as opened:
         model = open_model(config.simulator, budget=budget)

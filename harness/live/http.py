@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import hmac
 import json
+import signal
 from collections.abc import Awaitable, Callable
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -81,6 +82,13 @@ async def serve(app: ASGIApp, taken: socket, stop: asyncio.Event) -> None:
     stopping.cancel()
     server.should_exit = True
     await running
+
+
+def stop_on_signals(stop: asyncio.Event) -> None:
+    """Let SIGINT and SIGTERM end the serving in order, so that every rollout gets its end."""
+    loop = asyncio.get_running_loop()
+    for which in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(which, stop.set)
 
 
 def _refuse(status: int, message: str, *, bearer: bool = False) -> Response:

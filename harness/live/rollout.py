@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from harness.batch import Prepared, run_batch
+from harness.batch import Build, Prepared, run_batch
 from harness.callids import id_form, new_ids
 from harness.errors import RolloutOver, StoreError
 from harness.ledger import ModelStep, ToolStep
@@ -25,6 +25,28 @@ from toolsim.trajectory import JsonObject, Message, ToolCall, ToolResult
 
 _CLOSING = 30.0
 """Seconds that an ending rollout is waited for."""
+
+
+async def play_one(
+    situation: Situation, row: RolloutRow, scene: Scene, build: Build, broken: Callable[[], str | None]
+) -> End:
+    """Play a rollout that nobody can go on with later: to its end, which the store has when this returns.
+
+    Cancelled, it is a failure at `client`, for the reason that `broken` gives. A budget that is used up is one too.
+    """
+    facts, store = scene.facts, situation.store
+    try:
+        outcome = await run_batch(
+            store, [row], prepare=lambda _: Prepared(scene), build=build, concurrency=1, notice=lambda *_: None
+        )
+        end = outcome.ends[0][1] if outcome.ends else End("failed", "budget", outcome.budget, facts)
+        store.end_rollout(row.id, end)
+    except asyncio.CancelledError:
+        end = End("failed", "client", broken() or "the server was stopped", facts)
+        store.end_rollout(row.id, end)
+    except StoreError as error:
+        end = End("failed", "store", str(error), facts)
+    return end
 
 
 @dataclass(slots=True)
@@ -112,20 +134,8 @@ class LiveRollout:
         self._task.cancel()
 
     async def _run(self) -> None:
-        facts = self._situation.scene.facts
-        try:
-            outcome = await run_batch(
-                self._situation.store, [self.row], prepare=lambda _: Prepared(self._situation.scene),
-                build=self._build, concurrency=1, notice=lambda *_: None,
-            )  # fmt: skip
-            end = outcome.ends[0][1] if outcome.ends else End("failed", "budget", outcome.budget, facts)
-            self._situation.store.end_rollout(self.row.id, end)
-        except asyncio.CancelledError:
-            end = End("failed", "client", self._broken or "the server was stopped during a call", facts)
-            self._situation.store.end_rollout(self.row.id, end)
-        except StoreError as error:
-            end = End("failed", "store", str(error), facts)
-        self._close(end)
+        scene = self._situation.scene
+        self._close(await play_one(self._situation, self.row, scene, self._build, lambda: self._broken))
 
     def _close(self, end: End) -> None:
         self.end = end

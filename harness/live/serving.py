@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -144,10 +143,3 @@ async def serve_http(
         name = f"[{host}]" if ":" in host else host
         ready(f"http://{name}:{at}{PATH}", secret)
         await serve_app(Guard(app, secret, hosts, gone), taken, stop)
-
-
-def stop_on_signals(stop: asyncio.Event) -> None:
-    """Let SIGINT and SIGTERM end the serving in order, so that every rollout gets its end."""
-    loop = asyncio.get_running_loop()
-    for which in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(which, stop.set)
