@@ -84,7 +84,8 @@ async def _serve(
 
     with Store(store, create=False) as opened:
         models = open_models(config, budget)
-        async with open_situation(opened, calls, config, criteria, kind="proxy", models=models) as situation:
+        kind = "proxy" if flags["conversation"] == "recorded" else "proxy-product"
+        async with open_situation(opened, calls, config, criteria, kind=kind, models=models) as situation:
             cut = situation.cut
             say(f"run {situation.run}: {situation.session.id} turn {cut.turn.index} step {cut.step}")
             proxy = Proxy(situation, flags["conversation"], flags["patience"], say)
