@@ -137,6 +137,27 @@ def open_models(config: RunConfig, budget: Budget) -> tuple[Model | None, Model 
     return candidate, open_model(config.simulator, budget=budget)
 
 
+async def open_connectors(stack: AsyncExitStack, config: RunConfig) -> tuple[Connector, ...]:
+    """The sources of a run; none without the affordance. Connections are closed with `stack`.
+
+    Raises:
+        ConnectorError: an MCP server cannot be used.
+    """
+    if "connectors" not in config.affordances:
+        return ()
+    index = public_index()
+    found: list[Connector] = [] if index is None else [index]
+    if config.mcp_servers:
+        try:
+            from toolsim.connectors import mcp_tools
+        except ModuleNotFoundError as error:
+            raise ConfigError(f"MCP servers need {error.name}: `pip install 'deploysim[mcp]'`") from error
+        for spec in map(mcp_tools.parse_spec, config.mcp_servers):
+            server = await stack.enter_async_context(mcp_tools.connected(spec))
+            found.append(mcp_tools.McpTools(server, config.connector_now))
+    return tuple(found)
+
+
 async def open_parts(
     stack: AsyncExitStack, store: Store, calls: Path, config: RunConfig, models: tuple[Model | None, Model | None]
 ) -> Parts:
@@ -147,8 +168,7 @@ async def open_parts(
     database = _open_calls(calls, config)
     if database is not None:
         stack.enter_context(database)
-    index = public_index() if "connectors" in config.affordances else None
-    connectors: tuple[Connector, ...] = () if index is None else (index,)
+    connectors = await open_connectors(stack, config)
     cache = cache_root() / "shell"
     engine = choose(config.shell).engine
     return Parts(store, database, store.repositories(), *models, cache, connectors, engine)
