@@ -31,7 +31,7 @@ Serve = Callable[["Seats", asyncio.Event], Awaitable[None]]
 @situation_options
 @click.option("--http", is_flag=True, help="Serve streamable HTTP instead of stdio.")
 @place_options
-@click.option("--name", default="workspace", show_default=True, help="What the server calls itself.")
+@click.option("--name", default="project", show_default=True, help="What the server calls itself.")
 @click.option("--candidate", default="mcp", show_default=True, help="What the agent is called in the record.")
 @click.option("--builtins-off", is_flag=True, help="The agent product was started with its own tools off.")
 @click.option("--tools-only", is_flag=True, help="Offer no prompts and resources.")

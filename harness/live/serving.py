@@ -32,7 +32,7 @@ PATH = "/mcp"
 class Options:
     """How a situation is served. `name` is what the server calls itself; `idle` ends a rollout without calls (s)."""
 
-    name: str = "workspace"
+    name: str = "project"
     builtins_off: bool = False
     tools_only: bool = False
     idle: float | None = None
