@@ -20,7 +20,7 @@ from starlette.datastructures import Headers
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-Gone = Callable[[Headers], Awaitable[None]]
+Gone = Callable[[Scope], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class Guard:
         headers = Headers(scope=scope)
         refusal = self._refusal(headers)
         if refusal is None and self.gone is not None and scope["method"] == "DELETE":
-            await self.gone(headers)
+            await self.gone(scope)
         await (refusal or self.app)(scope, receive, send)
 
     def _refusal(self, headers: Headers) -> Response | None:

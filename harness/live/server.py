@@ -46,21 +46,24 @@ from toolsim.trajectory import JsonObject, ToolResult
 Context = ServerRequestContext[Any, Any]
 Begin = Callable[[JsonObject], LiveRollout]
 SESSION_HEADER = "mcp-session-id"
-ALONE = ""
-"""The key of a connection without a session id: stdio, and HTTP clients of protocol 2026-07-28."""
+PLACE = "deploysim.place"
+"""Where an ASGI scope says which place of the server a request came to (`/mcp/PLACE`)."""
+ALONE = ("", "")
+"""The key of stdio's one connection; HTTP has place and session id. Clients of protocol 2026-07-28 have no session."""
+Key = tuple[str, str]
 _BEAT = 10.0
 _TASK, _CONVERSATION = "task", "conversation"
 _SYSTEM_URI, _TASK_URI, _CHAT_URI = "session://system-prompt", "session://task", "session://conversation"
 
 
 class Table:
-    """The rollouts of the clients, one for each session. `begin` starts one for a client."""
+    """The rollouts of the clients, one for each place and session. `begin` starts one for a client."""
 
     def __init__(self, begin: Begin) -> None:
         self._begin = begin
-        self.rollouts: dict[str, LiveRollout] = {}
+        self.rollouts: dict[Key, LiveRollout] = {}
 
-    def rollout(self, key: str, client: JsonObject) -> LiveRollout:
+    def rollout(self, key: Key, client: JsonObject) -> LiveRollout:
         """The rollout of a session; the first time that it is asked for it begins.
 
         Raises:
@@ -70,7 +73,7 @@ class Table:
             self.rollouts[key] = self._begin(client)
         return self.rollouts[key]
 
-    async def leave(self, key: str, reason: str) -> None:
+    async def leave(self, key: Key, reason: str) -> None:
         """The client of a session has left."""
         if key in self.rollouts:
             await self.rollouts[key].leave(reason)
@@ -171,7 +174,8 @@ class Serving:
         return texts
 
     def _rollout(self, ctx: Context) -> LiveRollout:
-        key = ALONE if ctx.request is None else ctx.request.headers.get(SESSION_HEADER, ALONE)
+        asked = ctx.request
+        key = ALONE if asked is None else key_of(asked.scope, asked.headers)
         try:
             return self._table.rollout(key, described(_name(ctx), _version(ctx)))
         except StoreError as error:
@@ -194,6 +198,11 @@ def build(serving: Serving, name: str, *, tools_only: bool = False) -> Server[An
     )
     server.middleware = [serving.admit]
     return server
+
+
+def key_of(scope: Mapping[str, Any], headers: Mapping[str, str]) -> Key:
+    """The key of an HTTP request."""
+    return str(scope.get(PLACE, "")), headers.get(SESSION_HEADER, "")
 
 
 async def _beat(ctx: Context) -> None:

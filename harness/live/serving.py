@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import secrets
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -13,12 +14,13 @@ from mcp.server import Server
 from mcp.server.stdio import stdio_server
 from mcp.server.transport_security import TransportSecuritySettings
 from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from harness.live.http import Guard
 from harness.live.http import serve as serve_app
 from harness.live.offer import Offer, offer, rungs
 from harness.live.rollout import LiveRollout
-from harness.live.server import ALONE, SESSION_HEADER, Serving, Table, build
+from harness.live.server import ALONE, PLACE, Serving, Table, build, key_of
 from harness.live.situation import Situation
 from harness.viewer.guard import allowed_hosts
 from harness.viewer.serving import listen
@@ -26,6 +28,7 @@ from toolsim.trajectory import JsonObject
 
 MODE = "mcp"
 PATH = "/mcp"
+_PLACE = re.compile(r"/mcp/([A-Za-z0-9_.-]{1,64})/?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +66,19 @@ def told(rollout: LiveRollout) -> str:
     one = ended(rollout)
     where = f" at {one.stage}" if one.stage else ""
     return f"rollout {one.rollout}: {one.calls} calls ({rungs(rollout.answered)}), {one.status}{where}: {one.reason}"
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """An ASGI application that serves `/mcp/PLACE` as `/mcp`, and notes the place: each has its own rollouts."""
+
+    app: ASGIApp
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass on."""
+        if scope["type"] == "http" and (found := _PLACE.fullmatch(scope["path"])):
+            scope = {**scope, "path": PATH, "raw_path": PATH.encode(), PLACE: found[1]}
+        await self.app(scope, receive, send)
 
 
 @asynccontextmanager
@@ -135,11 +151,9 @@ async def serve_http(
             streamable_http_path=PATH, transport_security=security, session_idle_timeout=idle, host=host
         )
 
-        async def gone(headers: Headers) -> None:
-            key = headers.get(SESSION_HEADER)
-            if key:
-                await seats.table.leave(key, "the client ended the session")
+        async def gone(scope: Scope) -> None:
+            await seats.table.leave(key_of(scope, Headers(scope=scope)), "the client ended the session")
 
         name = f"[{host}]" if ":" in host else host
         ready(f"http://{name}:{at}{PATH}", secret)
-        await serve_app(Guard(app, secret, hosts, gone), taken, stop)
+        await serve_app(Places(Guard(app, secret, hosts, gone)), taken, stop)

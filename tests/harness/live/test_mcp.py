@@ -14,6 +14,7 @@ from mcp import Client
 from mcp.shared.exceptions import MCPError
 from mcp.types import INTERNAL_ERROR, INVALID_PARAMS, Implementation
 
+from harness.live.server import ALONE
 from harness.live.serving import Options, seated
 from harness.selection import Criteria
 from toolsim.errors import EndpointError
@@ -28,7 +29,7 @@ async def client_of(situation, *, era="legacy", name="an agent", said=None, **op
     async with seated(situation, Options(**options), ([] if said is None else said).append) as seats:
         async with Client(seats.server, mode=era, client_info=Implementation(name=name, version="1")) as client:
             yield client
-        await seats.table.leave("", "the client closed the connection")
+        await seats.table.leave(ALONE, "the client closed the connection")
 
 
 @pytest.mark.parametrize("era", ERAS)

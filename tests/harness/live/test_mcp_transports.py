@@ -152,6 +152,19 @@ async def test_http_sessions_have_worlds_of_their_own(folder, session, told, roo
     assert [row.sample for row, _ in run_of(folder, told).rows] == [0, 1]
 
 
+async def test_places_of_the_address_have_worlds_of_their_own_and_are_ended_by_delete(folder, session, told, root):
+    async with over_http(folder, session) as (address, token), httpx2.AsyncClient() as http:
+        async with http_client(f"{address}/first", token, "auto") as one:
+            await one.call_tool("Write", {"file_path": f"{root}/new.txt", "content": "one\n"})
+        async with http_client(f"{address}/second", token, "auto") as other:
+            assert (await other.call_tool("Read", {"file_path": f"{root}/new.txt"})).is_error
+        await http.delete(f"{address}/first", headers={"Authorization": f"Bearer {token}"})
+        kept = run_of(folder, told)
+        assert [end and end[0] for end in kept.ends] == ["completed", None]
+        assert kept.reason() == "the client ended the session"
+    assert run_of(folder, told).ends == [("completed", None)] * 2
+
+
 REFUSED = (
     ({}, 401),
     ({"Authorization": "Bearer wrong"}, 401),
