@@ -49,6 +49,8 @@ class RunConfig(BaseModel):
     system_prompt: str | None = None
     context: int | None = Field(default=None, ge=512)
     critic: int = Field(default=0, ge=0)
+    mcp_servers: tuple[str, ...] = ()
+    connector_now: bool = False
 
     @field_validator("rungs", "affordances", mode="before")
     @classmethod
@@ -57,6 +59,12 @@ class RunConfig(BaseModel):
         if isinstance(value, str):
             return () if value.strip() in {"none", ""} else tuple(part.strip() for part in value.split(","))
         return value
+
+    @field_validator("mcp_servers", mode="before")
+    @classmethod
+    def _lines(cls, value: Any) -> Any:
+        """One server a line, as the environment has them."""
+        return tuple(line for line in value.splitlines() if line.strip()) if isinstance(value, str) else value
 
     @field_validator("rungs")
     @classmethod

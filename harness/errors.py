@@ -5,10 +5,17 @@ HarnessError
 ├── SelectionError     a session, turn or step that does not exist or may not be used
 ├── StoreError         the store is missing, locked, full, read-only or of another version
 ├── ConfigError        a setting that does not fit
-└── JudgeError         a judge that gave no valid verdict
+├── JudgeError         a judge that gave no valid verdict
+├── RolloutOver        a call for a rollout that has ended; carries how it ended
+└── RequestInvalid     a request of an agent product that cannot be served
 """
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from harness.rows import End
 
 
 class HarnessError(Exception):
@@ -33,3 +40,17 @@ class ConfigError(HarnessError):
 
 class JudgeError(HarnessError):
     """A judge that gave no valid verdict."""
+
+
+class RolloutOver(HarnessError):
+    """A call came for a rollout that has ended, or that ended with this call."""
+
+    def __init__(self, rollout: str, end: End) -> None:
+        where = f" at {end.stage}" if end.stage else ""
+        super().__init__(f"rollout {rollout} is over, {end.status}{where}: {end.reason}")
+        self.rollout = rollout
+        self.end = end
+
+
+class RequestInvalid(HarnessError):
+    """A request of an agent product that cannot be served."""

@@ -7,6 +7,7 @@ import functools
 import platform
 import time
 from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -24,14 +25,16 @@ from harness.scene import Scene, set_scene
 from harness.selection import Criteria, Cut, Exclusion, choose_cuts, filter_sessions
 from harness.store import Store
 from repos.catalog import KnownRepository
+from toolsim.caches import cache_root
 from toolsim.calldb import CallDatabase
 from toolsim.connectors import Connector
+from toolsim.connectors.package_metadata import public_index
 from toolsim.model import open_model
 from toolsim.modeltypes import Budget, Model
 from toolsim.prompting import prompt_hashes
 from toolsim.seeds import derive_seed
 from toolsim.shell.base import Shell
-from toolsim.shell.choice import Engine, open_shell
+from toolsim.shell.choice import Engine, choose, open_shell
 from toolsim.simulator import SimulatorSettings, ToolSimulator
 from toolsim.trajectory import JsonObject, Reference, content_hash, turns
 
@@ -74,16 +77,8 @@ def plan(store: Store, config: RunConfig, criteria: Criteria, inputs: JsonObject
             raise SelectionError(f"no session in {store.path} begins with {wanted!r}; `deploysim sessions` lists them")
     prompt = system_prompt(config)
     prompt_hash = None if prompt is None else content_hash(prompt)
-    manifest = {
-        "config": config.model_dump(mode="json"),
-        "criteria": _plain(criteria),
-        "inputs": inputs,
-        "versions": {"deploysim": version("deploysim"), "python": platform.python_version()},
-        "prompts": prompt_hashes("toolsim", "harness"),
-        "system_prompt": prompt_hash,
-    }
-    run = _name(config, criteria, prompt_hash)
-    fresh = store.begin_run(run, "resample", manifest, now=time.time())
+    run = run_name(config, criteria, prompt_hash)
+    fresh = store.begin_run(run, "resample", manifest(config, criteria, inputs, prompt_hash), now=time.time())
     chosen, excluded = filter_sessions(sessions, criteria)
     left_out = [(e.session, e.reason) for e in excluded]
     rows: list[RolloutRow] = []
@@ -92,13 +87,26 @@ def plan(store: Store, config: RunConfig, criteria: Criteria, inputs: JsonObject
         if isinstance(cuts, Exclusion):
             left_out.append((cuts.session, cuts.reason))
             continue
-        rows += [_row(run, session, cut, sample) for cut in cuts for sample in range(criteria.samples)]
+        rows += [rollout_row(run, session, cut, sample) for cut in cuts for sample in range(criteria.samples)]
     store.add_rollouts(rows)
     store.add_exclusions(run, left_out)
     return Plan(run, tuple(rows), tuple(left_out), not fresh)
 
 
-def _row(run: str, session: SessionRow, cut: Cut, sample: int) -> RolloutRow:
+def manifest(config: RunConfig, criteria: Criteria, inputs: JsonObject, prompt_hash: str | None) -> JsonObject:
+    """What a run was made with."""
+    return {
+        "config": config.model_dump(mode="json"),
+        "criteria": _plain(criteria),
+        "inputs": inputs,
+        "versions": {"deploysim": version("deploysim"), "python": platform.python_version()},
+        "prompts": prompt_hashes("toolsim", "harness"),
+        "system_prompt": prompt_hash,
+    }
+
+
+def rollout_row(run: str, session: SessionRow, cut: Cut, sample: int) -> RolloutRow:
+    """The row of one rollout; its id is a hash of where it starts and its number among the samples."""
     name = content_hash([run, session.id, cut.turn.index, cut.step, sample])[:20]
     return RolloutRow(
         name, run, session.id, cut.turn.index, cut.step, sample, session.pool, session.lineage, session.repo,
@@ -127,6 +135,55 @@ def open_models(config: RunConfig, budget: Budget) -> tuple[Model | None, Model 
     if config.simulator == config.candidate and config.api == "chat":
         return candidate, candidate
     return candidate, open_model(config.simulator, budget=budget)
+
+
+async def open_connectors(stack: AsyncExitStack, config: RunConfig) -> tuple[Connector, ...]:
+    """The sources of a run; none without the affordance. Connections are closed with `stack`.
+
+    Raises:
+        ConnectorError: an MCP server cannot be used.
+    """
+    if "connectors" not in config.affordances:
+        return ()
+    index = public_index()
+    found: list[Connector] = [] if index is None else [index]
+    if config.mcp_servers:
+        try:
+            from toolsim.connectors import mcp_tools
+        except ModuleNotFoundError as error:
+            raise ConfigError(f"MCP servers need {error.name}: `pip install 'deploysim[mcp]'`") from error
+        for spec in map(mcp_tools.parse_spec, config.mcp_servers):
+            server = await stack.enter_async_context(mcp_tools.connected(spec))
+            found.append(mcp_tools.McpTools(server, config.connector_now))
+    return tuple(found)
+
+
+async def open_parts(
+    stack: AsyncExitStack, store: Store, calls: Path, config: RunConfig, models: tuple[Model | None, Model | None]
+) -> Parts:
+    """What the rollouts of a run share, closed with `stack`; `models` are those of candidate and simulator.
+
+    `config.shell` must name an engine (`toolsim.shell.choice.choose`).
+    """
+    database = _open_calls(calls, config)
+    if database is not None:
+        stack.enter_context(database)
+    connectors = await open_connectors(stack, config)
+    cache = cache_root() / "shell"
+    engine = choose(config.shell).engine
+    return Parts(store, database, store.repositories(), *models, cache, connectors, engine)
+
+
+def _open_calls(calls: Path, config: RunConfig) -> CallDatabase | None:
+    return CallDatabase(calls) if "calls" in config.affordances and calls.exists() else None
+
+
+def database_hash(calls: Path) -> str | None:
+    """The hash of a pair database; `None` without one."""
+    if not calls.exists():
+        return None
+    with CallDatabase(calls) as database:
+        return str(database.hash())
 
 
 def system_prompt(config: RunConfig) -> str | None:
@@ -228,7 +285,7 @@ def _shell(parts: Parts, scene: Scene) -> Shell | None:
     return open_shell(parts.engine, parts.shell_cache, repository.branch, repository.url)
 
 
-def _name(config: RunConfig, criteria: Criteria, system_prompt: str | None) -> str:
+def run_name(config: RunConfig, criteria: Criteria, system_prompt: str | None) -> str:
     """The name of a run: a hash of what differs from the defaults, so that new settings rename no old run."""
     usual, chosen = _plain(Criteria()), _plain(criteria)
     asked = {name: value for name, value in chosen.items() if value != usual.get(name)}

@@ -20,10 +20,6 @@ from harness.ledger import read_steps
 from harness.selection import Criteria
 from harness.store import Store
 from harness.tallies import Tallies
-from toolsim.caches import cache_root
-from toolsim.calldb import CallDatabase
-from toolsim.connectors import Connector
-from toolsim.connectors.package_metadata import public_index
 from toolsim.model import open_model
 from toolsim.modeltypes import Budget, Model
 from toolsim.shell.choice import choose
@@ -86,22 +82,14 @@ async def resample(  # noqa: PLR0913  a run's inputs and the ways to tell of it,
     """
     shell = choose(config.shell)
     config = config.model_copy(update={"shell": shell.engine})
-    inputs = {"calls": _database_hash(calls), "pools": "frozen", "shell": str(shell)}
+    inputs = {"calls": experiment.database_hash(calls), "pools": "frozen", "shell": str(shell)}
     plan = experiment.plan(store, config, criteria, inputs)
     planned(plan)
     async with AsyncExitStack() as stack:
         candidate, simulator = experiment.open_models(config, budget)
         for model in {id(m): m for m in (candidate, simulator) if m is not None}.values():
             stack.push_async_callback(model.close)
-        cache = cache_root() / "shell"
-        database = _open_calls(calls, config)
-        if database is not None:
-            stack.enter_context(database)
-        index = public_index() if "connectors" in config.affordances else None
-        connectors: tuple[Connector, ...] = () if index is None else (index,)
-        parts = experiment.Parts(
-            store, database, store.repositories(), candidate, simulator, cache, connectors, shell.engine
-        )
+        parts = await experiment.open_parts(stack, store, calls, config, (candidate, simulator))
         outcome = await experiment.play(plan, config, parts, concurrency=concurrency, notice=notice)
     return summarise(store, plan, config, outcome, str(shell), budget)
 
@@ -196,14 +184,3 @@ def _simulator_family(spec: str) -> str | None:
     from toolsim.model import family_of
 
     return None if spec == "none" else family_of(spec)
-
-
-def _open_calls(calls: Path, config: RunConfig) -> CallDatabase | None:
-    return CallDatabase(calls) if "calls" in config.affordances and calls.exists() else None
-
-
-def _database_hash(calls: Path) -> str | None:
-    if not calls.exists():
-        return None
-    with CallDatabase(calls) as database:
-        return str(database.hash())

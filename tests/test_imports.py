@@ -17,6 +17,7 @@ HOMES = {
     "langgraph": {"harness/graph.py"},
     "openai": {"toolsim/model.py", "toolsim/clients.py", "toolsim/wire.py"},
     "tantivy": {"toolsim/lexical.py"},
+    "mcp": {"harness/live/server.py", "harness/live/serving.py", "toolsim/connectors/mcp_tools.py"},
 }
 IO = {"os", "subprocess", "socket", "sqlite3", "sqlite_utils", "httpx2", "aiohttp", "openai", "git", "time", "tempfile"}
 PURE = (
@@ -35,6 +36,7 @@ PURE = (
     "harness/discovery/stance.py",
     "harness/discovery/claims.py", "harness/discovery/testing.py", "harness/discovery/find.py",
     "harness/discovery/summaries.py", "harness/discovery/draft.py",
+    "harness/live/clients.py", "harness/live/offer.py",
 )  # fmt: skip
 
 

@@ -38,6 +38,8 @@ COMMANDS = {
     "assess": ("assess", "Review a candidate before its launch."),
     "report": ("report", "Write a run as one HTML page."),
     "view": ("view", "Show a store in the browser."),
+    "mcp": ("mcp", "Serve a recorded situation to agent products over MCP."),
+    "proxy": ("proxy", "Answer an agent product's tool calls from a recorded situation."),
     "run": ("run", "Import, resample, discriminate and summarise a folder."),
     "demo": ("demo", "The main job on the shipped fixtures."),
 }

@@ -43,20 +43,10 @@ selection_options = _stack([
     click.option("--with-calls", is_flag=True, help="The last turn that has tool calls, instead of the last."),
 ])  # fmt: skip
 
-run_options = _stack([
-    click.option("--candidate", default=None, help="NAME[@BASE_URL], local, local-small, recorded.  [default: local]"),
+_SIMULATOR = (
     click.option("--simulator", default=None, help="NAME[@BASE_URL], local, local-small or none.  [default: local]"),
-    click.option("--api", type=click.Choice(["chat", "responses"]), default=None, help="The candidate's API."),
-    click.option(
-        "--actions", type=click.Choice(["auto", "native", "schema"]), default=None,
-        help="How the candidate acts: native tool calls, JSON by schema, or schema where native fails.",
-    ),
     click.option("--rungs", default=None, help="Comma separated: recorded,computed,connector,simulated."),
     click.option("--affordances", default=None, help="Comma separated, or none: rollout,repo,calls,connectors."),
-    click.option(
-        "--forcing", type=click.Choice(["free", "teacher"]), default=None,
-        help="With --candidate recorded: let simulated results stand, or take the record in after each.",
-    ),
     click.option("--lookup", is_flag=True, default=None, help="The simulator looks its evidence up itself."),
     shell_option,
     click.option("--critic", type=click.IntRange(min=0), default=None,
@@ -67,17 +57,39 @@ run_options = _stack([
     ),
     click.option("--system-prompt", type=click.Path(exists=True, dir_okay=False), default=None,
                  help="Use this file's text instead of the recorded system prompt."),
+    click.option("--mcp", "mcp_servers", multiple=True, metavar="NAME=COMMAND|URL", callback=lambda *at: at[2] or None,
+                 help="An MCP server whose read-only tools are a connector; may be repeated."),
+    click.option("--connector-now", is_flag=True, default=None,
+                 help="Connectors that know no past moment may answer as of now."),
     click.option("--evidence-tokens", type=int, default=None, help="Evidence shown to the simulator's model."),
     click.option("--history-tokens", type=int, default=None, help="History shown to the simulator's model."),
     click.option("--max-steps", type=int, default=None, help="Agent messages per rollout."),
     click.option("--max-seconds", type=float, default=None, help="Wall time per rollout."),
     click.option("--max-rollout-tokens", type=int, default=None, help="Tokens per rollout."),
-    click.option("--temperature", type=float, default=None, help="The candidate's."),
     click.option("--context", type=int, default=None, help="Window of the embedded model, in tokens."),
     click.option("--seed", type=int, default=None, help="Everything drawn is drawn from it.  [default: 0]"),
-    click.option("--concurrency", type=click.IntRange(min=1), default=4, show_default=True, help="Rollouts at once."),
     click.option("--config", "config_file", type=click.Path(exists=True, path_type=Path), default=None,
                  help="Settings by name, YAML."),
+)  # fmt: skip
+simulator_options = _stack(_SIMULATOR)
+_CANDIDATE = (
+    click.option("--candidate", default=None, help="NAME[@BASE_URL], local, local-small, recorded.  [default: local]"),
+    click.option("--api", type=click.Choice(["chat", "responses"]), default=None, help="The candidate's API."),
+    click.option(
+        "--actions", type=click.Choice(["auto", "native", "schema"]), default=None,
+        help="How the candidate acts: native tool calls, JSON by schema, or schema where native fails.",
+    ),
+    click.option("--temperature", type=float, default=None, help="The candidate's."),
+)  # fmt: skip
+candidate_options = _stack(_CANDIDATE)
+run_options = _stack([
+    *_CANDIDATE,
+    click.option(
+        "--forcing", type=click.Choice(["free", "teacher"]), default=None,
+        help="With --candidate recorded: let simulated results stand, or take the record in after each.",
+    ),
+    *_SIMULATOR,
+    click.option("--concurrency", type=click.IntRange(min=1), default=4, show_default=True, help="Rollouts at once."),
 ])  # fmt: skip
 
 sample_options = _stack([
@@ -175,6 +187,7 @@ __all__ = [
     "F",
     "Tell",
     "bar",
+    "candidate_options",
     "config_from",
     "criteria_from",
     "filter_options",
@@ -184,4 +197,5 @@ __all__ = [
     "run_options",
     "sample_options",
     "selection_options",
+    "simulator_options",
 ]

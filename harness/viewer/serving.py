@@ -27,7 +27,7 @@ def serve(store: Path, host: str, port: int, token: str | None, ready: Callable[
     with Store(store, create=False) as opened:
         opened.runs()  # brings the tables up to date; the pages themselves only read
     secret = token or secrets.token_urlsafe(24)
-    with _listen(host, port) as taken:
+    with listen(host, port) as taken:
         at = taken.getsockname()[1]
         name = f"[{host}]" if ":" in host else host
         app = build(store, secret, allowed_hosts(host, at))
@@ -38,7 +38,12 @@ def serve(store: Path, host: str, port: int, token: str | None, ready: Callable[
         uvicorn.Server(config).run(sockets=[taken])
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int) -> socket.socket:
+    """A socket that listens there; port 0 takes a free one.
+
+    Raises:
+        HarnessError: the address is taken or does not exist.
+    """
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         taken = socket.socket(family, socket.SOCK_STREAM)

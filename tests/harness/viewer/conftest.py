@@ -16,7 +16,7 @@ from harness.rows import End, RolloutRow
 from harness.viewer import search
 from harness.viewer.app import build
 from harness.viewer.guard import allowed_hosts
-from harness.viewer.serving import _listen
+from harness.viewer.serving import listen
 from toolsim.actions import PutFile
 from toolsim.scripted import ScriptedModel
 from toolsim.trajectory import Message, ToolCall, ToolResult
@@ -119,7 +119,7 @@ def _client(app, **options):
 @pytest.fixture
 def served(indexed):
     """The viewer on a port of its own: its address with the token."""
-    with _listen("127.0.0.1", 0) as taken:
+    with listen("127.0.0.1", 0) as taken:
         port = taken.getsockname()[1]
         app = build(indexed.store.path, TOKEN, allowed_hosts("127.0.0.1", port))
         server = uvicorn.Server(uvicorn.Config(app, log_level="error", access_log=False))
