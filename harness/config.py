@@ -49,6 +49,7 @@ class RunConfig(BaseModel):
     system_prompt: str | None = None
     context: int | None = Field(default=None, ge=512)
     critic: int = Field(default=0, ge=0)
+    deidentify: Literal["auto", "on", "off"] = "auto"
 
     @field_validator("rungs", "affordances", mode="before")
     @classmethod

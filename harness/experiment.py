@@ -7,7 +7,7 @@ import functools
 import platform
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 
@@ -26,6 +26,7 @@ from harness.store import Store
 from repos.catalog import KnownRepository
 from toolsim.calldb import CallDatabase
 from toolsim.connectors import Connector
+from toolsim.deid.choice import Deidentify
 from toolsim.model import open_model
 from toolsim.modeltypes import Budget, Model
 from toolsim.prompting import prompt_hashes
@@ -115,7 +116,9 @@ async def play(plan: Plan, config: RunConfig, parts: Parts, *, concurrency: int,
     return await run_batch(parts.store, todo, prepare=prepare, build=build, concurrency=concurrency, notice=notice)
 
 
-def open_models(config: RunConfig, budget: Budget) -> tuple[Model | None, Model | None]:
+def open_models(
+    config: RunConfig, budget: Budget, deidentify: Deidentify | None = None
+) -> tuple[Model | None, Model | None]:
     """The candidate's and the simulator's model; `recorded` and `none` are `None`. One object where they are the same.
 
     Raises:
@@ -123,10 +126,17 @@ def open_models(config: RunConfig, budget: Budget) -> tuple[Model | None, Model 
     """
     candidate = None
     if config.candidate != "recorded":
-        candidate = open_model(config.candidate, api=config.api, budget=budget, context=config.context)
+        candidate = open_model(config.candidate, api=config.api, budget=budget, context=config.context,
+                               deidentify=deidentify)  # fmt: skip
     if config.simulator == config.candidate and config.api == "chat":
         return candidate, candidate
-    return candidate, open_model(config.simulator, budget=budget)
+    return candidate, open_model(config.simulator, budget=budget, deidentify=deidentify)
+
+
+def shielded(candidate: Model | None, simulator: Model | None) -> list[str]:
+    """The roles whose requests are de-identified."""
+    roles = {"candidate": candidate, "simulator": simulator}
+    return [role for role, model in roles.items() if getattr(model, "shield", None) is not None]
 
 
 def system_prompt(config: RunConfig) -> str | None:
@@ -156,6 +166,9 @@ def _prepare(config: RunConfig, parts: Parts, loop: asyncio.AbstractEventLoop, r
         system_prompt=system_prompt(config),
         relatives=parts.store.relatives(trajectory.session),
     )
+    hidden = shielded(parts.candidate, parts.simulator)
+    if hidden:
+        scene = replace(scene, facts={**scene.facts, "deidentified": hidden})
     if parts.candidate is None:
         return Prepared(scene)
     fit = asyncio.run_coroutine_threadsafe(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.cli.options import budget_options, json_option, print_json, print_table, store_option
+from harness.cli.options import budget_options, deidentify_option, json_option, print_json, print_table, store_option
 from harness.cli.roles import bar, run_async
 
 if TYPE_CHECKING:
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 )
 @click.option("--seed", type=int, default=0, show_default=True, help="For graders and bootstraps.")
 @click.option("--concurrency", type=click.IntRange(min=1), default=2, show_default=True, help="Grades at once.")
+@deidentify_option
 @budget_options
 @store_option
 @json_option
@@ -67,13 +68,15 @@ async def _assess(store: Store, run: str | None, flags: dict[str, Any]) -> Asses
     from harness.assessment import assess
     from harness.behaviors.grader import GraderWindow
     from harness.behaviors.taxonomy import load_taxonomy
+    from toolsim.deid.choice import beside
     from toolsim.model import open_model
     from toolsim.modeltypes import Budget
 
     budget = Budget(flags["max_model_calls"], flags["max_tokens"], flags["max_cost"])
     async with AsyncExitStack() as stack:
-        names = dict.fromkeys(flags["graders"])
-        models = [model for name in names if (model := open_model(name, budget=budget)) is not None]
+        maps = beside(store.path, flags["deidentify"] or "auto")
+        opened = [open_model(name, budget=budget, deidentify=maps) for name in dict.fromkeys(flags["graders"])]
+        models = [model for model in opened if model is not None]
         for model in models:
             stack.push_async_callback(model.close)
         with bar("grades") as tell:

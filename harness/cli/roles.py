@@ -12,7 +12,7 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from harness.cli.options import F, _stack, moment, shell_option
+from harness.cli.options import F, _stack, deidentify_option, moment, shell_option
 
 if TYPE_CHECKING:
     from harness.config import RunConfig
@@ -71,6 +71,7 @@ run_options = _stack([
     click.option("--max-rollout-tokens", type=int, default=None, help="Tokens per rollout."),
     click.option("--temperature", type=float, default=None, help="The candidate's."),
     click.option("--context", type=int, default=None, help="Window of the embedded model, in tokens."),
+    deidentify_option,
     click.option("--seed", type=int, default=None, help="Everything drawn is drawn from it.  [default: 0]"),
     click.option("--concurrency", type=click.IntRange(min=1), default=4, show_default=True, help="Rollouts at once."),
     click.option("--config", "config_file", type=click.Path(exists=True, path_type=Path), default=None,
