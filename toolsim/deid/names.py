@@ -39,7 +39,7 @@ WORDS = frozenset(_WORDS.split())
 
 _FILES = """
 py js ts tsx jsx md json toml yaml yml txt html css go rs rb java c h cpp hpp sh lock log exe dll png jpg svg local tgz
-gz zip whl
+gz zip whl patch csv xml ini cfg env conf php swift kt
 """
 FILES = frozenset(_FILES.split())
 """Last parts of file names, which are no domains."""

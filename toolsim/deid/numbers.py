@@ -11,7 +11,7 @@ from toolsim.deid.names import MACHINES
 
 _DOTTED = re.compile(r"\.\d{1,3}\.\d{1,3}\.(?P<last>\d{1,3})(?!\w|\.\d|-\w)")
 _DASHED = re.compile(r"-(?:\d{3}|(?P<two>\d{2}))-\d{4}(?![\w-])")
-_GROUPED = tuple(re.compile(rf"{sign}\d{{4}}{sign}\d{{4}}{sign}\d{{4}}(?![\w-])") for sign in " -")
+_GROUPED = tuple(re.compile(rf"{sign}(?<=\d{sign})\d{{4}}{sign}\d{{4}}{sign}\d{{4}}(?![\w-])") for sign in " -")
 _CARD = re.compile(r"(?<![\w.])[3-6]\d{14,15}(?!\w)")
 _PLUS = re.compile(
     r"\+[1-9]\d{0,2}[ .-]?(?:\(\d{1,4}\)[ .-]?)?\d{1,5}(?:[ .-]\d{2,5}){0,4}(?![\w-])|\+[1-9]\d{8,14}(?![\w-])"

@@ -13,7 +13,6 @@ _HOME = re.compile(
     r"(?P<name>[A-Za-z0-9][A-Za-z0-9._-]{0,31})(?P<more>(?: [A-Za-z][\w.-]*){1,2}(?=\\|%5[Cc]))?"
 )
 _HOME_GATES = ("/home/", "/Users/", "\\Users\\", "2FUsers", "2Fhome", "2fUsers", "2fhome", "5CUsers", "5cUsers")
-_NO_NAME = re.compile(r"\.(?:\w{1,4}|java|patch|json|yaml|toml|html)\Z", re.IGNORECASE)
 _MODES = ("rw-r", "rwxr", "r--r", "rw--", "rwx-", "r-xr", "rwxrwx")
 _OWNER = re.compile(
     r"[bcdlps-](?:[r-][w-][xsStT-]){3}[@+.]?[ \t]+\d+[ \t]+(?P<owner>[A-Za-z_][\w.-]{0,31})[ \t]+[\w.-]+[ \t]+\d"
@@ -22,6 +21,7 @@ _LOCAL = re.compile(r"[A-Za-z0-9._+'-]{1,64}\Z")
 _DOMAIN = re.compile(r"[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63})*\.(?P<top>[A-Za-z]{2,24})(?![A-Za-z0-9-])")
 _HOST = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{1,62}(?:\.[A-Za-z0-9-]{1,63})*")
 _PROMPT = re.compile(r"(?::\s?[~/]|[ \t]+[~/]\S*[ \t]*[%$#]|:\S{0,60}[$#] )")
+_LOGS_IN = re.compile(r"(?:\b(?:ssh|scp|sftp)\s(?:-\S+\s+(?:\S+\s+)??)*|ssh-\w+ AAAA\S+ )\Z")
 _AT = re.compile(r"@|%40|\\u0040")
 _NAMED = re.compile(
     r"(?P<name>[^\W\d_][\w.'’-]*(?:[ ][^\W\d_][\w.'’-]*){0,3})[ ]?(?:<|&lt;|\\u003c)\Z"
@@ -63,7 +63,9 @@ def find_people(text: str) -> Iterator[Found]:
 def account(name: str) -> Found | None:
     """The account of this name, unless it identifies nobody."""
     name = name.rstrip("._-")
-    if len(name) < 2 or name.lower() in ACCOUNTS or name.isdigit() or _NO_NAME.search(name):
+    if len(name) < 2 or name.lower() in ACCOUNTS or name.isdigit():
+        return None
+    if name.rpartition(".")[2].lower() in FILES and "." in name:
         return None
     return Found("user", name, word=name.lower() in WORDS or len(name) < 4)
 
@@ -114,13 +116,8 @@ def _around(text: str, start: int, end: int) -> Iterator[Found]:
         return
     name = host[0].rstrip(".-")
     shell = _PROMPT.match(text, end + len(name)) is not None
-    if not shell and not text[max(0, local_start - 60) : local_start].rstrip().endswith(("ssh", "scp", "rsync", "AAA")):
-        shell = (
-            re.search(
-                r"(?:ssh|scp|sftp)\s(?:-\S+\s+)*\Z|ssh-\w+ AAAA\S+ \Z", text[max(0, local_start - 900) : local_start]
-            )
-            is not None
-        )
+    if not shell and ("ssh" in text or "scp" in text or "sftp" in text):
+        shell = _LOGS_IN.search(text, max(0, local_start - 900), local_start) is not None
     if shell and not _GENERIC_HOSTS.search(name) and not _PUBLIC_HOSTS.search(name):
         yield from _user(local)
         if name.lower() not in ACCOUNTS and not re.fullmatch(r"[\d.]+", name):
