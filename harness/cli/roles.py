@@ -37,6 +37,7 @@ selection_options = _stack([
     click.option("--turn", type=int, default=None, help="Which turn, from 0; negative from the end.  [default: last]"),
     click.option("--step", type=int, default=None, help="Cut before this agent message of the turn, from 0."),
     click.option("--samples", type=click.IntRange(min=1), default=1, show_default=True, help="Rollouts per prefix."),
+    click.option("--every-turn", is_flag=True, help="Every turn of a session, not one."),
     click.option("--with-calls", is_flag=True, help="The last turn that has tool calls, instead of the last."),
 ])  # fmt: skip
 
@@ -104,6 +105,7 @@ def criteria_from(flags: dict[str, Any]) -> Criteria:
         turn=flags.get("turn"), step=flags.get("step"), sample=flags["sample"],
         stratify=strata,
         samples=flags.get("samples", 1), seed=flags["seed"] or 0, with_calls=flags.get("with_calls", False),
+        every_turn=flags.get("every_turn", False),
     )  # fmt: skip
 
 
