@@ -46,9 +46,9 @@ class ChatRows:
             return True
         if _TOOLS.search(head):
             return False
-        records = head_records(head)[:8]
+        records = head_records(head)[:20]
         if records:
-            return all(_is_row(record) for record in records)
+            return any(_is_row(record) for record in records) and not any("messages" in record for record in records)
         keys = {key.removeprefix("[].") for key in key_paths(head, depth=2)}
         return "conversations[].from" in keys or ("conversation[].role" in keys and bool(_TELLING & keys))
 
