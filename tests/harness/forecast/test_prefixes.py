@@ -16,17 +16,21 @@ from harness.graded import GradedSet, GradedTurn, dump_graded
 NAMES = ("a", "b", "c")
 
 
-def graded(name, counts, of=200, names=NAMES):
-    """A set in which `counts` of `of` turns show each category, a turn a lineage."""
+def graded(name, counts, of=200, names=NAMES, last=False):
+    """A set in which `counts` of `of` turns show each category, a turn a lineage: the first or the `last`."""
     turns = [
-        GradedTurn(f"{name}-{n}", f"{name}-{n}", {c: 2 for c, k in zip(names, counts, strict=True) if n < k})
+        GradedTurn(
+            f"{name}-{n}",
+            f"{name}-{n}",
+            {c: 2 for c, k in zip(names, counts, strict=True) if (of - 1 - n if last else n) < k},
+        )
         for n in range(of)
     ]
     return GradedSet({}, tuple(names), tuple(turns))
 
 
 def both(name, first, second, of=200):
-    return graded(name, first, of), graded(name, second, of)
+    return graded(name, first, of), graded(name, second, of, last=True)
 
 
 OWN = both("own", (20, 10, 8), (10, 20, 8))

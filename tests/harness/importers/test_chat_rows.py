@@ -80,14 +80,15 @@ def test_rows_in_parquet_are_the_same_sessions(tmp_path):
     pa = pytest.importorskip("pyarrow")
     from pyarrow import parquet
 
-    parquet.write_table(pa.Table.from_pylist([WILD, LMSYS]), tmp_path / "r.parquet")
     plain = list(read_paths([jsonl(tmp_path / "r.jsonl", WILD, LMSYS)]))
-    read = list(read_paths([tmp_path / "r.parquet"]))
+    for name, row in (("1.parquet", WILD), ("2.parquet", LMSYS)):
+        parquet.write_table(pa.Table.from_pylist([row]), tmp_path / name)
+    read = list(read_paths([tmp_path / "*.parquet"]))
     assert [[(m.role, m.text, m.at) for m in f.items] for f in read] == [
         [(m.role, m.text, m.at) for m in f.items] for f in plain
     ]
     assert [f.session.id for f in read] == [f.session.id for f in plain]
-    assert read[0].session.metadata == plain[0].session.metadata
+    assert [f.session.metadata for f in read] == [f.session.metadata for f in plain]
 
 
 def test_parquet_of_something_else_and_damaged_parquet_are_named(tmp_path):
