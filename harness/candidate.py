@@ -90,6 +90,7 @@ class ModelCandidate:
             max_tokens=self.settings.reply_tokens,
             temperature=self.settings.temperature,
             seed=derive_seed(seed, step, "candidate"),
+            session=self.session.id,
         )
         if protocol is not None:
             taken = await self._by_text(request, protocol)

@@ -51,6 +51,7 @@ class RunConfig(BaseModel):
     critic: int = Field(default=0, ge=0)
     mcp_servers: tuple[str, ...] = ()
     connector_now: bool = False
+    deidentify: Literal["auto", "on", "off"] = "auto"
 
     @field_validator("rungs", "affordances", mode="before")
     @classmethod

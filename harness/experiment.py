@@ -8,7 +8,7 @@ import platform
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 
@@ -29,6 +29,7 @@ from toolsim.caches import cache_root
 from toolsim.calldb import CallDatabase
 from toolsim.connectors import Connector
 from toolsim.connectors.package_metadata import public_index
+from toolsim.deid.choice import Deidentify
 from toolsim.model import open_model
 from toolsim.modeltypes import Budget, Model
 from toolsim.prompting import prompt_hashes
@@ -123,7 +124,9 @@ async def play(plan: Plan, config: RunConfig, parts: Parts, *, concurrency: int,
     return await run_batch(parts.store, todo, prepare=prepare, build=build, concurrency=concurrency, notice=notice)
 
 
-def open_models(config: RunConfig, budget: Budget) -> tuple[Model | None, Model | None]:
+def open_models(
+    config: RunConfig, budget: Budget, deidentify: Deidentify | None = None
+) -> tuple[Model | None, Model | None]:
     """The candidate's and the simulator's model; `recorded` and `none` are `None`. One object where they are the same.
 
     Raises:
@@ -131,10 +134,17 @@ def open_models(config: RunConfig, budget: Budget) -> tuple[Model | None, Model 
     """
     candidate = None
     if config.candidate != "recorded":
-        candidate = open_model(config.candidate, api=config.api, budget=budget, context=config.context)
+        candidate = open_model(config.candidate, api=config.api, budget=budget, context=config.context,
+                               deidentify=deidentify)  # fmt: skip
     if config.simulator == config.candidate and config.api == "chat":
         return candidate, candidate
-    return candidate, open_model(config.simulator, budget=budget)
+    return candidate, open_model(config.simulator, budget=budget, deidentify=deidentify)
+
+
+def shielded(candidate: Model | None, simulator: Model | None) -> list[str]:
+    """The roles whose requests are de-identified."""
+    roles = {"candidate": candidate, "simulator": simulator}
+    return [role for role, model in roles.items() if getattr(model, "shield", None) is not None]
 
 
 async def open_connectors(stack: AsyncExitStack, config: RunConfig) -> tuple[Connector, ...]:
@@ -213,6 +223,9 @@ def _prepare(config: RunConfig, parts: Parts, loop: asyncio.AbstractEventLoop, r
         system_prompt=system_prompt(config),
         relatives=parts.store.relatives(trajectory.session),
     )
+    hidden = shielded(parts.candidate, parts.simulator)
+    if hidden:
+        scene = replace(scene, facts={**scene.facts, "deidentified": hidden})
     if parts.candidate is None:
         return Prepared(scene)
     fit = asyncio.run_coroutine_threadsafe(

@@ -20,7 +20,8 @@ from harness.ledger import read_steps
 from harness.selection import Criteria
 from harness.store import Store
 from harness.tallies import Tallies
-from toolsim.model import open_model
+from toolsim.deid.choice import Mode, beside
+from toolsim.model import is_embedded, open_model
 from toolsim.modeltypes import Budget, Model
 from toolsim.shell.choice import choose
 
@@ -82,11 +83,18 @@ async def resample(  # noqa: PLR0913  a run's inputs and the ways to tell of it,
     """
     shell = choose(config.shell)
     config = config.model_copy(update={"shell": shell.engine})
-    inputs = {"calls": experiment.database_hash(calls), "pools": "frozen", "shell": str(shell)}
+    maps = beside(store.path, config.deidentify)
+    inputs = {
+        "calls": experiment.database_hash(calls), "pools": "frozen", "shell": str(shell),
+        "deidentified": [
+            role for role, spec in (("candidate", config.candidate), ("simulator", config.simulator))
+            if spec not in {"recorded", "none"} and maps.shield_of(embedded=is_embedded(spec)) is not None
+        ],
+    }  # fmt: skip
     plan = experiment.plan(store, config, criteria, inputs)
     planned(plan)
     async with AsyncExitStack() as stack:
-        candidate, simulator = experiment.open_models(config, budget)
+        candidate, simulator = experiment.open_models(config, budget, maps)
         for model in {id(m): m for m in (candidate, simulator) if m is not None}.values():
             stack.push_async_callback(model.close)
         parts = await experiment.open_parts(stack, store, calls, config, (candidate, simulator))
@@ -127,7 +135,7 @@ def summarise(
     )
 
 
-async def judge_run(
+async def judge_run(  # noqa: PLR0913  a measurement's inputs, all but four by name
     store: Store,
     run: str,
     judge_specs: Sequence[str],
@@ -136,6 +144,7 @@ async def judge_run(
     budget: Budget,
     notice: Callable[[int, int], None],
     ask: Ask | None = None,
+    deidentify: Mode = "auto",
 ) -> Panel:
     """Let one judge after another judge the same pairs of a run, and keep the results with it.
 
@@ -146,8 +155,9 @@ async def judge_run(
     """
     family = _simulator_family(store.run(run)["manifest"]["config"]["simulator"])
     measured: list[Realism] = []
+    maps = beside(store.path, deidentify)
     for spec in judge_specs:
-        judge: Model | None = open_model(spec, budget=budget)
+        judge: Model | None = open_model(spec, budget=budget, deidentify=maps)
         try:
             if judge is not None and any(r.judge == judge.name for r in measured):
                 raise ConfigError(f"two judges are called {judge.name}: their answers could not be told apart")
@@ -163,14 +173,15 @@ async def judge_run(
 
 
 async def rubric_run(
-    store: Store, run: str, judge_spec: str, measure: Measure, *, budget: Budget, notice: Callable[[int, int], None]
-) -> Rubric:
+    store: Store, run: str, judge_spec: str, measure: Measure, *, budget: Budget, notice: Callable[[int, int], None],
+    deidentify: Mode = "auto",
+) -> Rubric:  # fmt: skip
     """Let a judge grade the simulated results of a run by rubric.
 
     Raises:
         ConfigError: there is no judge.
     """
-    judge = open_model(judge_spec, budget=budget)
+    judge = open_model(judge_spec, budget=budget, deidentify=beside(store.path, deidentify))
     if judge is None:
         raise ConfigError("a rubric needs a judge: name a model with --judge")
     try:

@@ -141,14 +141,22 @@ class Store:
         A session that is imported again from a longer file (the agent went on) is kept as a new state under the
         id `ID+N`, with the lineage of the first. A purged session stays away however long it has grown.
         """
+        return self.add_sessions([(trajectory, source, sha256)])[0]
+
+    def add_sessions(self, sessions: Iterable[tuple[Trajectory, str, str]]) -> list[Kept]:
+        """`add_session` for several in one transaction: (trajectory, source, sha256)."""
         with self._lock, self._named(), _writing(self.db.conn):
-            session = trajectory.session.id
-            if self._rows("select 1 from purged where sha256=? or session=?", (sha256, session)):
-                return "purged"
-            if self._rows("select 1 from sessions where sha256=?", (sha256,)):
-                return "known"
-            self._add_session(trajectory, source, sha256)
-            return "added"
+            return [self._keep_session(*session) for session in sessions]
+
+    def _keep_session(self, trajectory: Trajectory, source: str, sha256: str) -> Kept:
+        session = trajectory.session.id
+        find = self.db.conn.execute
+        if find("select 1 from purged where sha256=? or session=?", (sha256, session)).fetchone():
+            return "purged"
+        if find("select 1 from sessions where sha256=?", (sha256,)).fetchone():
+            return "known"
+        self._add_session(trajectory, source, sha256)
+        return "added"
 
     def _add_session(self, trajectory: Trajectory, source: str, sha256: str) -> None:
         session = trajectory.session
@@ -163,23 +171,29 @@ class Store:
             "autonomous": int(session.autonomous), "pool": pool, "sha256": sha256, "source": source,
             "metadata": json.dumps(session.metadata), "body": _pack(dump_trajectory(trajectory)),
         }  # fmt: skip
-        self._insert("sessions", [row])
+        self._put("sessions", row)
 
     def _free_id(self, wanted: str) -> str:
-        taken = {
-            row["id"] for row in self._rows("select id from sessions where id=? or id like ?||'+%'", (wanted,) * 2)
-        }
+        # a range, so that the index serves: `,` comes after `+`
+        query = "select id from sessions where id=? or (id >= ?||'+' and id < ?||',')"
+        taken = {row[0] for row in self.db.conn.execute(query, (wanted,) * 3)}
         if wanted not in taken:
             return wanted
         return next(name for n in range(2, len(taken) + 3) if (name := f"{wanted}+{n}") not in taken)
 
     def _freeze_pool(self, lineage: str, repo: str) -> str:
-        known = self._rows("select pool from pools where lineage=?", (lineage,))
+        known = self.db.conn.execute("select pool from pools where lineage=?", (lineage,)).fetchone()
         if known:
-            return str(known[0]["pool"])
+            return str(known[0])
         pool = pool_of(lineage, repo)
-        self._insert("pools", [{"lineage": lineage, "repo": repo, "pool": pool}])
+        self._put("pools", {"lineage": lineage, "repo": repo, "pool": pool})
         return pool
+
+    def _put(self, table: str, row: dict[str, Any]) -> None:
+        """One row inside of a transaction that is open."""
+        names = ", ".join(f'"{name}"' for name in row)
+        marks = ", ".join("?" * len(row))
+        self.db.conn.execute(f"insert into {table} ({names}) values ({marks})", list(_storable(row).values()))
 
     def sessions(self) -> tuple[SessionRow, ...]:
         """All sessions in order of start, then id."""

@@ -10,7 +10,8 @@ ToolsimError
 ├── BudgetExceeded         a limit on calls, tokens or cost was reached
 ├── ShellError             the engine itself failed (not the command inside it)
 ├── ConnectorError         a connector could not answer as of the moment, or refused
-└── CallDatabaseError      the pair database is missing, locked, foreign or torn
+├── CallDatabaseError      the pair database is missing, locked, foreign or torn
+└── MapError               the map of replacements cannot be used; then nothing is sent
 """
 
 from __future__ import annotations
@@ -67,3 +68,7 @@ class ConnectorError(ToolsimError):
 
 class CallDatabaseError(ToolsimError):
     """The pair database cannot be used."""
+
+
+class MapError(ToolsimError):
+    """The map of replacements cannot be used."""

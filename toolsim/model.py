@@ -23,6 +23,8 @@ import httpx2
 import openai
 
 from toolsim import wire_chat, wire_responses
+from toolsim.deid.choice import Deidentify
+from toolsim.deid.shield import Shield
 from toolsim.embedded import DEFAULT_CONTEXT, DEFAULT_SLOTS, Server, ServerSettings
 from toolsim.errors import BudgetExceeded, EndpointError, ModelError, ModelUnavailable, OutputInvalid
 from toolsim.jsoncheck import complaints
@@ -166,6 +168,7 @@ class OpenAIModel:
         budget: Budget | None = None,
         known: KnownModel | None = None,
         context: int | None = None,
+        shield: Shield | None = None,
     ) -> None:
         self.name = name
         self.family = family_of_name(name)
@@ -175,6 +178,7 @@ class OpenAIModel:
         self._known = known
         self.api = api
         self._budget = budget
+        self.shield = shield
         self._asked_for_context = False
 
     def __repr__(self) -> str:
@@ -219,7 +223,7 @@ class OpenAIModel:
         if self._budget is not None:
             self._budget.admit(self.name, priced=self._known is not None)
         wire = _WIRE[self.api]
-        return wire.PATH, wire.payload(self.name, request)
+        return wire.PATH, self._body(request, wire)
 
     def reply(self, request: ModelRequest, body: bytes) -> ModelReply:
         """The reply in the body that a batch has for a request; nothing is repaired. Cost is at list prices.
@@ -227,7 +231,7 @@ class OpenAIModel:
         Raises:
             EndpointError, OutputInvalid, Refused: no usable reply.
         """
-        received: Received = _WIRE[self.api].read(body)
+        received = self._received(request, _WIRE[self.api], body)
         cost = cost_of(received.usage, self._known)
         if self._budget is not None:
             self._budget.charge(received.usage, cost)
@@ -255,14 +259,22 @@ class OpenAIModel:
     async def _ask(self, request: ModelRequest, wire: ModuleType) -> ModelReply:
         if self._budget is not None:
             self._budget.admit(self.name, priced=self._known is not None)
-        body, attempts = await self._in_time(self.endpoint.post(wire.PATH, wire.payload(self.name, request)))
-        received: Received = wire.read(body)
+        body, attempts = await self._in_time(self.endpoint.post(wire.PATH, self._body(request, wire)))
+        received = self._received(request, wire, body)
         cost = cost_of(received.usage, self._known)
         if self._budget is not None:
             self._budget.charge(received.usage, cost)
         if received.refused is not None:
             raise refuse(received.refused)
         return _reply(received, cost, self.name, attempts)
+
+    def _body(self, request: ModelRequest, wire: ModuleType) -> JsonObject:
+        body: JsonObject = wire.payload(self.name, request)
+        return body if self.shield is None else self.shield.scrub(request.session, body)
+
+    def _received(self, request: ModelRequest, wire: ModuleType, body: bytes) -> Received:
+        received: Received = wire.read(body)
+        return received if self.shield is None else self.shield.restore(request.session, received)
 
     async def _in_time(self, call: Coroutine[Any, Any, tuple[bytes, int]]) -> tuple[bytes, int]:
         """Wait for a call as long as the budget's wall time lasts."""
@@ -312,7 +324,10 @@ class OpenAIModel:
 class EmbeddedModel:
     """Weights served on this machine. The server starts with the first use; its tokens cost nothing."""
 
-    def __init__(self, server: Server, *, api: Api, settings: ClientSettings, budget: Budget | None = None) -> None:
+    def __init__(
+        self, server: Server, *, api: Api, settings: ClientSettings, budget: Budget | None = None,
+        shield: Shield | None = None,
+    ) -> None:  # fmt: skip
         self.name = server.settings.name
         self.family = family_of_name(self.name)
         self.context: int | None = server.settings.context
@@ -321,6 +336,7 @@ class EmbeddedModel:
         self._api: Api = api
         self._settings = settings
         self._budget = budget
+        self.shield = shield
         self._model: OpenAIModel | None = None
         self._starting = asyncio.Lock()
 
@@ -356,12 +372,13 @@ class EmbeddedModel:
             if self._model is None:
                 endpoint = Endpoint(await self._server.start(), self._settings)
                 self._model = OpenAIModel(
-                    self.name, endpoint, api=self._api, budget=self._budget, known=_FREE, context=self.context
-                )
+                    self.name, endpoint, api=self._api, budget=self._budget, known=_FREE, context=self.context,
+                    shield=self.shield,
+                )  # fmt: skip
             return self._model
 
 
-def open_model(
+def open_model(  # noqa: PLR0913  how a model is used, all by name
     spec: str,
     *,
     api: Api = "chat",
@@ -370,25 +387,29 @@ def open_model(
     context: int | None = None,
     prices: Path | None = None,
     slots: int = DEFAULT_SLOTS,
+    deidentify: Deidentify | None = None,
 ) -> Model | None:
     """A model by its name on the command line: `NAME[@BASE_URL]`, `local`, `local-small`, or `none`.
 
     The key of hosted endpoints is read from `OPENAI_API_KEY`. Embedded weights that are not in the cache are brought
     first (blocking, with a progress bar on stderr). `context` is the window in tokens: asked of an embedded server,
-    believed of a hosted model that the price table does not know.
+    believed of a hosted model that the price table does not know. Without `deidentify` what goes to an endpoint is
+    de-identified by maps that live as long as the model.
 
     Raises:
         ModelUnavailable: no key where one is needed, no weights, or an unreadable price table.
     """
     if spec == "none":
         return None
+    chosen = deidentify or Deidentify()
     if spec in WEIGHTS:
         weights = WEIGHTS[spec]
         window = context or DEFAULT_CONTEXT
         if window > weights.context:
             raise ModelUnavailable(f"{spec} reads at most {weights.context} tokens, a window of {window} was asked for")
         server = Server(ServerSettings(pull(weights), weights.name, window, slots))
-        return EmbeddedModel(server, api=api, settings=settings or _local_settings(slots), budget=budget)
+        return EmbeddedModel(server, api=api, settings=settings or _local_settings(slots), budget=budget,
+                             shield=chosen.shield_of(embedded=True))  # fmt: skip
     named = _SPEC.fullmatch(spec)
     name, base_url = (named["name"], named["url"].rstrip("/")) if named else (spec, None)
     if base_url is not None and "@" in urlsplit(base_url).netloc:
@@ -400,7 +421,13 @@ def open_model(
         )
     endpoint = Endpoint(base_url, settings or ClientSettings(), key)
     known = known_model(name, load_prices(prices))
-    return OpenAIModel(name, endpoint, api=api, budget=budget, known=known, context=context)
+    return OpenAIModel(name, endpoint, api=api, budget=budget, known=known, context=context,
+                       shield=chosen.shield_of(embedded=False))  # fmt: skip
+
+
+def is_embedded(spec: str) -> bool:
+    """Whether `open_model(spec)` runs on weights of this program's own."""
+    return spec in WEIGHTS
 
 
 def family_of(spec: str) -> str:

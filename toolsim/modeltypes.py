@@ -22,7 +22,8 @@ class ModelRequest:
     `messages` are in chat-completions form; an assistant message may carry `provider_items` (what `ModelReply.items`
     gave), which the Responses API gets back in place of the message. With `schema` (a JSON schema) the reply is JSON
     that was validated against it. `role` names who asks (candidate, simulator, judge, grader); `prompt_hash` is that
-    of the template that made the messages. Neither is sent.
+    of the template that made the messages; `session` is whose text it is, and so whose map it is de-identified by. None
+    of these is sent.
     """
 
     messages: tuple[JsonObject, ...]
@@ -35,6 +36,7 @@ class ModelRequest:
     stop: tuple[str, ...] = ()
     role: str = "candidate"
     prompt_hash: str = ""
+    session: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -222,6 +222,7 @@ def _request(asked: Asked, world: World, history: Sequence[Message], evidence: E
         max_tokens=_longest(asked, history, pen),
         seed=derive_seed(pen.seed, asked.step, asked.role),
         role="simulator",
+        session=pen.sources.session.id,
         prompt_hash=f"{used}+{call.hash}",
     )
 

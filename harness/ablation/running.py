@@ -23,6 +23,7 @@ from harness.store import Store
 from toolsim.caches import cache_root
 from toolsim.calldb import CallDatabase
 from toolsim.connectors.package_metadata import public_index
+from toolsim.deid.choice import beside
 from toolsim.model import open_model
 from toolsim.modeltypes import Budget, Model
 from toolsim.shell.choice import choose
@@ -90,9 +91,11 @@ async def ablate(
         HarnessError, ToolsimError: it cannot start (no weights, no store).
     """
     async with AsyncExitStack() as stack:
-        model, judge = open_model(config.simulator, budget=means.budget), None
+        maps = beside(store.path, config.deidentify)
+        model, judge = open_model(config.simulator, budget=means.budget, deidentify=maps), None
         if means.judge != "none":
-            judge = model if means.judge == config.simulator else open_model(means.judge, budget=means.budget)
+            same = means.judge == config.simulator
+            judge = model if same else open_model(means.judge, budget=means.budget, deidentify=maps)
         for one in {id(m): m for m in (model, judge) if m is not None}.values():
             stack.push_async_callback(one.close)
         with _parts(store, calls, model, config) as parts:
@@ -163,7 +166,7 @@ async def leak(
         BudgetExceeded: a limit was reached; nothing is kept then.
         HarnessError, ToolsimError: it cannot start, or a case cannot be played.
     """
-    model = open_model(config.simulator, budget=budget)
+    model = open_model(config.simulator, budget=budget, deidentify=beside(store.path, config.deidentify))
     try:
         with _parts(store, calls, model, config) as parts:
             found = await leakage(parts, made, config, notice)

@@ -90,6 +90,7 @@ def grade_request(
         temperature=0.0,
         seed=derive_seed(seed, "grade", turn.name, turn.sample),
         role="grader",
+        session=turn.name.rpartition(":")[0],
         prompt_hash=prompt.hash,
     )
 
@@ -104,6 +105,8 @@ async def grade_once(
     """
     request = grade_request(turn, before, taxonomy, window, seed)
     facts: JsonObject = {"prompt": request.prompt_hash, "model": model.name}
+    if getattr(model, "shield", None) is not None:
+        facts["deidentified"] = True
 
     def verdict(findings: tuple[Finding, ...], failed: str | None) -> TurnVerdict:
         return TurnVerdict(

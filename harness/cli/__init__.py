@@ -15,6 +15,7 @@ COMMANDS = {
     "import": ("imports", "Read recorded sessions into a store."),
     "export": ("export", "Write sessions as ATIF v1.8."),
     "purge": ("purge", "Remove a session and all that was made from it."),
+    "deidentify": ("deidentify", "Count what is replaced before a model is asked."),
     "sessions": ("sessions", "List the sessions of a store."),
     "repos": ("repos", "Add, list and check repositories."),
     "calls": ("calls", "Search the database of recorded tool calls."),

@@ -11,6 +11,7 @@ from harness.cli.options import (
     budget_options,
     calls_beside,
     calls_option,
+    deidentify_option,
     json_option,
     print_json,
     print_table,
@@ -58,6 +59,7 @@ if TYPE_CHECKING:
 @click.option("--lookup", is_flag=True, default=None, help="The simulator looks its evidence up itself.")
 @click.option("--seed", type=int, default=None, help="Everything drawn is drawn from it.  [default: 0]")
 @click.option("--concurrency", type=click.IntRange(min=1), default=4, show_default=True, help="Rollouts at once.")
+@deidentify_option
 @click.option("--config", "config_file", type=click.Path(exists=True, path_type=Path), default=None,
               help="Settings by name, YAML.")  # fmt: skip
 @click.option("--plan", "only_plan", is_flag=True, help="Print what would be run and what it would cost, no more.")

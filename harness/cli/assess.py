@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.cli.options import budget_options, json_option, print_json, print_table, store_option
+from harness.cli.options import budget_options, deidentify_option, json_option, print_json, print_table, store_option
 from harness.cli.roles import bar, open_graders, run_async
 
 if TYPE_CHECKING:
@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     default=None,
     help="Also write the run's report with this review in it.",
 )
+@deidentify_option
 @budget_options
 @store_option
 @json_option
@@ -82,7 +83,7 @@ async def _assess(store: Store, run: str | None, flags: dict[str, Any]) -> Asses
     from harness.behaviors.taxonomy import load_taxonomy
 
     async with AsyncExitStack() as stack:
-        models = open_graders(flags, stack)
+        models = open_graders(store.path, flags, stack)
         with bar("grades") as tell:
             return await assess(
                 store, str(store.run(run)["id"]), load_taxonomy(flags["taxonomy"]), models, against=flags["baseline"],

@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.cli.options import budget_options, json_option, print_json, print_table, say, store_option
+from harness.cli.options import (
+    budget_options,
+    deidentify_option,
+    json_option,
+    print_json,
+    print_table,
+    say,
+    store_option,
+)
 from harness.cli.roles import bar, open_graders, run_async
 
 if TYPE_CHECKING:
@@ -60,6 +68,7 @@ if TYPE_CHECKING:
     default=None,
     help="Only write the shipped eval-like prompts here, as sessions for `deploysim import`.",
 )
+@deidentify_option
 @budget_options
 @store_option
 @json_option
@@ -98,7 +107,7 @@ async def _measure(store: Store, run: str | None, flags: dict[str, Any]) -> Awar
     window = GraderWindow(flags["tokens"], flags["before_tokens"])
     async with AsyncExitStack() as stack:
         named = dict.fromkeys(name for name in (asked, *flags["graders"]) if name != "none")
-        opened = dict(zip(named, open_graders({**flags, "graders": tuple(named)}, stack), strict=True))
+        opened = dict(zip(named, open_graders(store.path, {**flags, "graders": tuple(named)}, stack), strict=True))
         graders = [opened[name] for name in dict.fromkeys(flags["graders"]) if name in opened]
         with bar("questions") as tell:
             return await measure(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.cli.options import budget_options, json_option, print_json, store_option
+from harness.cli.options import budget_options, deidentify_option, json_option, print_json, store_option
 from harness.cli.realism import print_panel
 from harness.cli.roles import bar, run_async, sample_options
 
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 )  # fmt: skip
 @click.option("--seed", type=int, default=0, show_default=True, help="Which pairs and fakes are drawn.")
 @click.option("--concurrency", type=click.IntRange(min=1), default=2, show_default=True, help="Judgements at once.")
+@deidentify_option
 @budget_options
 @store_option
 @json_option
@@ -81,5 +82,6 @@ def judge(store: Store, run: str, flags: dict[str, Any], budget: Budget, window:
         work = judge_run(
             store, run, judges, measure, budget=budget,
             notice=lambda done, planned: tell(done, total=planned), ask=ask,
+            deidentify=flags.get("deidentify") or "auto",
         )  # fmt: skip
         return run_async(work)

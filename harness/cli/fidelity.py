@@ -16,6 +16,7 @@ from harness.cli.options import (
     budget_options,
     calls_beside,
     calls_option,
+    deidentify_option,
     json_option,
     print_json,
     print_table,
@@ -86,6 +87,7 @@ _TITLES = {"teacher": "teacher-forced (each call in the world as the record left
     default=None,
     help="Freeze the error rates of this run's tune pool.",
 )
+@deidentify_option
 @click.option("--seed", type=int, default=None, help="Everything drawn is drawn from it.  [default: 0]")
 @click.option("--concurrency", type=click.IntRange(min=1), default=2, show_default=True, help="Rollouts at once.")
 @click.option(

@@ -1,4 +1,4 @@
-"""`deploysim forecast freeze`, `score`, `list` and `show`."""
+"""`deploysim forecast freeze`, `score`, `pick`, `list` and `show`."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import click
 
 from harness.cli.figures import PER, interval, per, ratio
 from harness.cli.options import day, json_option, print_json, print_table, say, store_option
+from harness.cli.pick import command as pick
 
 if TYPE_CHECKING:
     from harness.forecast.record import Frozen, Prediction
@@ -110,6 +111,9 @@ def score(
         return
     print_scores(found)
     print_split(parts)
+
+
+command.add_command(pick)
 
 
 @command.command("list")

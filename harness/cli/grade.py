@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.cli.options import budget_options, json_option, print_json, print_table, store_option
+from harness.cli.options import budget_options, deidentify_option, json_option, print_json, print_table, store_option
 from harness.cli.roles import bar, criteria_from, filter_options, open_graders, run_async
 
 if TYPE_CHECKING:
@@ -68,6 +68,7 @@ if TYPE_CHECKING:
 @click.option("--concurrency", type=click.IntRange(min=1), default=2, show_default=True, help="Grades at once.")
 @filter_options
 @click.option("--seed", type=int, default=0, show_default=True, help="Which sessions are drawn; the graders' seed.")
+@deidentify_option
 @budget_options
 @store_option
 @json_option
@@ -83,7 +84,7 @@ def command(run: str | None, store: Path, as_json: bool, **flags: Any) -> None: 
 
     taxonomy = load_taxonomy(flags["taxonomy"])
     if flags["labelled"] is not None:
-        _print_validity(run_async(_measure(taxonomy, flags)), taxonomy, as_json=as_json)
+        _print_validity(run_async(_measure(taxonomy, store, flags)), taxonomy, as_json=as_json)
         return
     with Store(store, create=False) as opened:
         grading = run_async(_grade(opened, run, taxonomy, flags))
@@ -113,7 +114,7 @@ async def _grade(store: Store, run: str | None, taxonomy: Taxonomy, flags: dict[
         turns, left = rollouts(store, source)
     window = GraderWindow(flags["tokens"], flags["before_tokens"], not flags["withhold_reasoning"])
     async with AsyncExitStack() as stack:
-        models = open_graders(flags, stack)
+        models = open_graders(store.path, flags, stack)
         with bar("grades") as tell:
             return await grade(
                 store, source, turns, taxonomy, models, window=window, seed=flags["seed"],
@@ -121,7 +122,9 @@ async def _grade(store: Store, run: str | None, taxonomy: Taxonomy, flags: dict[
             )  # fmt: skip
 
 
-async def _measure(taxonomy: Taxonomy, flags: dict[str, Any]) -> list[tuple[str, str, tuple[Validity, ...]]]:
+async def _measure(
+    taxonomy: Taxonomy, store: Path, flags: dict[str, Any]
+) -> list[tuple[str, str, tuple[Validity, ...]]]:
     """Validity by grader and half of the labelled turns."""
     from harness.behaviors.grader import GraderWindow, grade_once
     from harness.behaviors.grading import of_taxonomy
@@ -133,7 +136,7 @@ async def _measure(taxonomy: Taxonomy, flags: dict[str, Any]) -> list[tuple[str,
     window = GraderWindow(flags["tokens"], flags["before_tokens"], not flags["withhold_reasoning"])
     verdicts = {VERSION: {turn.turn.name: of_taxonomy(monitor(turn.turn), taxonomy) for turn in labelled}}
     async with AsyncExitStack() as stack:
-        for model in open_graders(flags, stack):
+        for model in open_graders(store, flags, stack):
             with bar(f"grades by {model.name}") as tell:
                 said = {}
                 for number, turn in enumerate(labelled, 1):

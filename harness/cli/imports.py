@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     "--consent", multiple=True, metavar="KEY=PATTERN",
     help="Import only sessions whose metadata KEY matches PATTERN (shell style); may be repeated.",
 )  # fmt: skip
+@click.option("--sample", type=click.IntRange(min=1), default=None, help="Keep no more than this many sessions, drawn.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Which sessions are drawn.")
 @click.option("--verbose", "-v", is_flag=True, help="Name every skip instead of counting them by reason.")
 @store_option
 @calls_option
@@ -29,6 +31,8 @@ def command(
     paths: tuple[Path, ...],
     format_name: str | None,
     consent: tuple[str, ...],
+    sample: int | None,
+    seed: int,
     verbose: bool,
     store: Path,
     calls_path: Path | None,
@@ -45,7 +49,7 @@ def command(
 
     pairs = [parse_consent(text) for text in consent]
     with Store(store) as opened, CallDatabase(calls_beside(store, calls_path)) as calls:
-        summary = import_paths(opened, calls, paths, format=format_name, consent=pairs)
+        summary = import_paths(opened, calls, paths, format=format_name, consent=pairs, sample=sample, seed=seed)
     if as_json:
         print_json(summary)
         return
@@ -67,8 +71,9 @@ def parse_consent(text: str) -> tuple[str, str]:
 def print_summary(summary: ImportSummary, *, verbose: bool = False) -> None:
     """What an import did, for people."""
     total = sum(summary.sessions.values())
+    left = f", {summary.not_drawn} not drawn" if summary.not_drawn else ""
     gone = f", {summary.purged} purged before" if summary.purged else ""
-    click.echo(f"{total} sessions read: {summary.added} added, {summary.known} known already{gone}")
+    click.echo(f"{total} sessions read: {summary.added} added, {summary.known} known already{gone}{left}")
     for agent, count in sorted(summary.sessions.items(), key=lambda item: -item[1]):
         click.echo(f"  {count:5d}  {agent}")
     click.echo(f"{summary.calls} calls, {summary.calls_paired} with their result; {summary.results} results in all")

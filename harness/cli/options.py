@@ -47,6 +47,13 @@ budget_options = _stack(
 )
 
 
+deidentify_option = click.option(
+    "--deidentify", type=click.Choice(["auto", "on", "off"]), default=None,
+    help="Replace names, addresses and secrets in what a model is sent.  [default: auto: at every endpoint, not in "
+    "embedded weights]",
+)  # fmt: skip
+
+
 def calls_beside(store: Path, calls: Path | None) -> Path:
     """The pair database: as named, else `calls.db` beside the store."""
     return calls or store.with_name("calls.db")

@@ -15,12 +15,14 @@ from harness.cli.options import calls_beside, calls_option, json_option, print_j
 @calls_option
 @json_option
 def command(session: str, store: Path, calls_path: Path | None, as_json: bool) -> None:
-    """Remove SESSION for good, in all its states: record, rollouts, pairs, judgements and recorded calls.
+    """Remove SESSION for good, in all its states: record, rollouts, pairs, judgements, recorded calls and its map.
 
     Importing the same recording again adds nothing.
     """
     from harness.store import Store
     from toolsim.calldb import CallDatabase
+    from toolsim.deid.choice import map_path
+    from toolsim.deid.mapfile import MapFile
 
     with Store(store, create=False) as opened:
         full = opened.recorded_id(session)
@@ -29,7 +31,10 @@ def command(session: str, store: Path, calls_path: Path | None, as_json: bool) -
         if path.exists():
             with CallDatabase(path) as calls:
                 pairs = calls.purge(full)
-        removed = {**opened.purge(full), "calls": pairs}
+        states = [row.id for row in opened.sessions() if row.id == full or row.id.startswith(f"{full}+")]
+        maps = MapFile(map_path(store))
+        replaced = sum(maps.purge(name) for name in dict.fromkeys((full, *states)))
+        removed = {**opened.purge(full), "calls": pairs, "replacements": replaced}
     if as_json:
         print_json({"session": full, "removed": removed})
         return

@@ -12,7 +12,7 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from harness.cli.options import F, _stack, moment, shell_option
+from harness.cli.options import F, _stack, deidentify_option, moment, shell_option
 
 if TYPE_CHECKING:
     from harness.config import RunConfig
@@ -40,6 +40,7 @@ selection_options = _stack([
     click.option("--cut", "cuts", type=click.FloatRange(min=0, max=1, max_open=True), multiple=True,
                  help="Cut after this share of the turn's agent messages; may be repeated: 0, 0.25, 0.5, 0.75."),
     click.option("--samples", type=click.IntRange(min=1), default=1, show_default=True, help="Rollouts per prefix."),
+    click.option("--every-turn", is_flag=True, help="Every turn of a session, not one."),
     click.option("--with-calls", is_flag=True, help="The last turn that has tool calls, instead of the last."),
 ])  # fmt: skip
 
@@ -67,6 +68,7 @@ _SIMULATOR = (
     click.option("--max-seconds", type=float, default=None, help="Wall time per rollout."),
     click.option("--max-rollout-tokens", type=int, default=None, help="Tokens per rollout."),
     click.option("--context", type=int, default=None, help="Window of the embedded model, in tokens."),
+    deidentify_option,
     click.option("--seed", type=int, default=None, help="Everything drawn is drawn from it.  [default: 0]"),
     click.option("--config", "config_file", type=click.Path(exists=True, path_type=Path), default=None,
                  help="Settings by name, YAML."),
@@ -119,6 +121,7 @@ def criteria_from(flags: dict[str, Any]) -> Criteria:
         stratify=strata,
         samples=flags.get("samples", 1), seed=flags["seed"] or 0, with_calls=flags.get("with_calls", False),
         cuts=tuple(flags.get("cuts", ())),
+        every_turn=flags.get("every_turn", False),
     )  # fmt: skip
 
 
@@ -129,14 +132,16 @@ def config_from(flags: dict[str, Any]) -> RunConfig:
     return resolve({name: flags.get(name) for name in RunConfig.model_fields}, flags["config_file"])
 
 
-def open_graders(flags: dict[str, Any], stack: AsyncExitStack) -> list[Model]:
+def open_graders(store: Path, flags: dict[str, Any], stack: AsyncExitStack) -> list[Model]:
     """The models of `--grader`, each once, under one budget; closed with `stack`. `none` opens nothing."""
+    from toolsim.deid.choice import beside
     from toolsim.model import open_model
     from toolsim.modeltypes import Budget
 
     budget = Budget(flags["max_model_calls"], flags["max_tokens"], flags["max_cost"])
-    names = dict.fromkeys(flags["graders"])
-    models = [model for name in names if (model := open_model(name, budget=budget)) is not None]
+    maps = beside(store, flags["deidentify"] or "auto")
+    opened = [open_model(name, budget=budget, deidentify=maps) for name in dict.fromkeys(flags["graders"])]
+    models = [model for model in opened if model is not None]
     for model in models:
         stack.push_async_callback(model.close)
     return models

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.cli.options import budget_options, json_option, print_json, print_table, store_option
+from harness.cli.options import budget_options, deidentify_option, json_option, print_json, print_table, store_option
 from harness.cli.roles import bar, judge_options, run_async
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
               help="Pairs as they are, without the scaffold's own text, or only those of like length.")  # fmt: skip
 @click.option("--seed", type=int, default=0, show_default=True, help="Which pairs and fakes are drawn.")
 @click.option("--concurrency", type=click.IntRange(min=1), default=2, show_default=True, help="Questions at once.")
+@deidentify_option
 @budget_options
 @store_option
 @json_option
@@ -46,7 +47,7 @@ def command(run: str | None, store: Path, as_json: bool, **flags: Any) -> None:
         found = run_async(
             rubric_run(
                 opened, opened.run(run)["id"], flags["judge"], measure, budget=budget,
-                notice=lambda done, planned: tell(done, total=planned),
+                notice=lambda done, planned: tell(done, total=planned), deidentify=flags["deidentify"] or "auto",
             )
         )  # fmt: skip
     if as_json:

@@ -74,6 +74,7 @@ def judge_request(pair: Pair, sides: Sides, *, window: Window, seed: int, occasi
         temperature=0.0,
         seed=derive_seed(seed, "judge", pair.id, sides, *([occasion] if occasion else [])),
         role="judge",
+        session=pair.origin.session,
         prompt_hash=prompt.hash,
     )
 

@@ -115,6 +115,7 @@ def rubric_request(pair: Pair, dimension: Dimension, *, window: Window, seed: in
         temperature=0.0,
         seed=derive_seed(seed, "rubric", pair.id, dimension),
         role="grader",
+        session=pair.origin.session,
         prompt_hash=f"{prompt.hash}+{kinds.hash}",
     )
 

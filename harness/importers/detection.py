@@ -11,6 +11,7 @@ from harness.errors import ImportFailed
 from harness.importers.atif import ATIF
 from harness.importers.base import Importer, Skipped
 from harness.importers.chat import CHAT
+from harness.importers.chat_rows import CHAT_ROWS
 from harness.importers.claude_code import CLAUDE_CODE
 from harness.importers.codex import CODEX
 from harness.importers.copilot import COPILOT
@@ -36,6 +37,7 @@ IMPORTERS: tuple[Importer, ...] = (
     COPILOT,
     GEMINI,
     PI,
+    CHAT_ROWS,
     CHAT,
     GENERIC,
 )

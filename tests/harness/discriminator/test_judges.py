@@ -67,7 +67,7 @@ async def test_a_pair_that_one_judge_drops_is_left_out_where_judges_are_compared
 
 async def test_two_judges_of_one_name_are_refused(store, run, monkeypatch):
     models = iter([judge(always_a, name="m"), judge(always_a, name="m")])
-    monkeypatch.setattr("harness.pipeline.open_model", lambda spec, budget: next(models))
+    monkeypatch.setattr("harness.pipeline.open_model", lambda spec, **_: next(models))
     with pytest.raises(ConfigError, match="two judges are called m"):
         await judge_run(store, run(), ["m@http://a/v1", "m@http://b/v1"], Measure(fakes=0), budget=Budget(),
                         notice=lambda done, planned: None)  # fmt: skip

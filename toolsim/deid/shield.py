@@ -1,0 +1,167 @@
+"""The model boundary: every text of a request is scrubbed by its session's map, every answer is mapped back.
+
+What was once looked through is remembered, so a growing conversation costs only what is new in it.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from toolsim.deid.detect import find
+from toolsim.deid.found import Found
+from toolsim.deid.mapfile import MapFile
+from toolsim.deid.mapping import Entry, SessionMap
+from toolsim.trajectory import JsonObject
+from toolsim.wire import Received
+
+PLAIN_KEYS = frozenset(
+    {"id", "call_id", "tool_call_id", "type", "role", "model", "encrypted_content", "signature", "pattern", "strict"}
+)
+"""Keys whose text is the protocol's own or the provider's: neither scrubbed nor mapped back."""
+_REMEMBERED = 64_000_000
+
+
+@dataclass(slots=True)
+class _Memory:
+    """What a session's texts became: dropped when the map grows, and from the oldest when it holds too much."""
+
+    scrubbed: OrderedDict[str, str] = field(default_factory=OrderedDict)
+    seen: OrderedDict[str, None] = field(default_factory=OrderedDict)
+    size: int = 0
+
+    def see(self, text: str) -> None:
+        self.seen[text] = None
+        self.size += len(text)
+        while self.size > _REMEMBERED:
+            old, _ = self.seen.popitem(last=False)
+            self.scrubbed.pop(old, None)
+            self.size -= len(old)
+
+
+class Shield:
+    """The maps of all sessions, in memory and, with a `file`, kept there.
+
+    `find` says what is to be replaced in a text.
+    """
+
+    def __init__(self, file: MapFile | None = None, find: Callable[[str], Iterable[Found]] = find) -> None:
+        self._file = file
+        self._find = find
+        self._maps: dict[str, SessionMap] = {}
+        self._memories: dict[str, _Memory] = {}
+
+    def scrub(self, session: str, body: JsonObject) -> JsonObject:
+        """A request body without what identifies anybody.
+
+        Raises:
+            MapError: the map cannot be kept; then nothing may be sent.
+        """
+        texts = [text for text in texts_of(body) if text]
+        self.learn(session, texts)
+        mapped, memory = self._maps[session], self._memories[session]
+
+        def scrubbed(text: str) -> str:
+            done = memory.scrubbed.get(text)
+            if done is None:
+                done = memory.scrubbed[text] = mapped.scrub(text)
+            return done
+
+        changed: JsonObject = _walk(body, scrubbed)
+        return changed
+
+    def learn(self, session: str, texts: Sequence[str], found: Iterable[Found] = ()) -> tuple[Entry, ...]:
+        """Take in what the texts hold, and what another scanner found in them; returns the new entries."""
+        mapped = self._map(session)
+        memory = self._memories.setdefault(session, _Memory())
+        fresh = [text for text in dict.fromkeys(texts) if text not in memory.seen]
+        for text in fresh:
+            memory.see(text)
+        values = [*found, *(one for text in fresh for one in self._find(text))]
+        if not fresh and not values:
+            return ()
+        made = self._keep(session, mapped, values, fresh)
+        if made:
+            memory.scrubbed.clear()
+        return made
+
+    def _keep(
+        self, session: str, mapped: SessionMap, values: Sequence[Found], texts: Sequence[str]
+    ) -> tuple[Entry, ...]:
+        ours = {entry.surrogate for entry in mapped.entries}
+        values = [one for one in values if one.value not in ours]
+        natives = any(surrogate in text for text in texts for surrogate in ours)
+        if not natives and all(mapped.known(one.value) for one in values):
+            return ()
+        if self._file is None:
+            return mapped.learn(values, texts)
+        with self._file.session(session) as held:
+            mapped.add(held.entries())
+            made = mapped.learn(values, texts)
+            held.add(made)
+        return made
+
+    def restore_text(self, session: str, text: str) -> str:
+        """A text of a model with the values in place of their stand-ins."""
+        return self._map(session).restore(text)
+
+    def restore(self, session: str, received: Received) -> Received:
+        """An answer with the values in place of their stand-ins: words, thoughts, calls and provider items."""
+        mapped = self._map(session)
+        if not mapped.entries:
+            return received
+        back = mapped.restore
+        calls = tuple(
+            replace(call, arguments=_walk(call.arguments, back, keys=True), raw=call.raw and back(call.raw))
+            for call in received.calls
+        )
+        return replace(
+            received,
+            text=back(received.text),
+            reasoning=received.reasoning and back(received.reasoning),
+            calls=calls,
+            items=tuple(_walk(item, back) for item in received.items),
+            refused=received.refused and back(received.refused),
+        )
+
+    def map_of(self, session: str) -> SessionMap:
+        """The map as it is now."""
+        return self._map(session)
+
+    def _map(self, session: str) -> SessionMap:
+        if session not in self._maps:
+            mapped = SessionMap(session)
+            if self._file is not None:
+                mapped.add(self._file.entries(session))
+            self._maps[session] = mapped
+        return self._maps[session]
+
+
+def texts_of(value: Any) -> Iterator[str]:
+    """Every text in a JSON value that is no protocol's own."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for key, inner in value.items():
+            if key not in PLAIN_KEYS or isinstance(inner, dict | list):
+                yield from texts_of(inner)
+    elif isinstance(value, list | tuple):
+        for inner in value:
+            yield from texts_of(inner)
+
+
+def _walk(value: Any, change: Callable[[str], str], *, keys: bool = False) -> Any:
+    if isinstance(value, str):
+        return change(value)
+    if isinstance(value, dict):
+        return {
+            (change(key) if keys else key): inner
+            if not keys and key in PLAIN_KEYS and isinstance(inner, str)
+            else _walk(inner, change, keys=keys)
+            for key, inner in value.items()
+        }
+    if isinstance(value, list | tuple):
+        return [_walk(inner, change, keys=keys) for inner in value]
+    return value
