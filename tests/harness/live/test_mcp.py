@@ -19,6 +19,7 @@ from harness.live.serving import Options, seated
 from harness.selection import Criteria
 from toolsim.errors import EndpointError
 from toolsim.scripted import ScriptedModel
+from toolsim.shell.sandbox import available
 
 ERAS = ("legacy", "auto")
 
@@ -279,3 +280,16 @@ async def test_nothing_that_is_offered_speaks_of_a_simulation(situation):
     async with situation() as opened, client_of(opened) as client:
         sent = str([await client.list_prompts(), await client.list_resources(), client.server_info])
     assert "simul" not in sent.lower()
+
+
+@pytest.mark.skipif(available() is not None, reason="the sandbox engine cannot run here")
+async def test_command_lines_run_in_the_world(situation, told, root):
+    line = "echo one > made.txt && cat made.txt README.md | head -2 && pwd && git log --oneline | wc -l"
+    async with situation(shell="sandbox") as opened:
+        async with client_of(opened) as client:
+            done = await client.call_tool("Bash", {"command": line})
+            failed = await client.call_tool("Bash", {"command": "cat no-such-file"})
+        kept = told(opened.store, opened.run)
+    assert done.content[0].text.splitlines()[:3] == ["one", "# tablewright", root]
+    assert failed.is_error
+    assert {step.rung for step in kept.results()} == {"computed"}

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib.util
 import socket
 import sys
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from pathlib import Path
 
 import pytest
 
 pytest.importorskip("mcp")
 
+import uvicorn
 from mcp import Client
 
 from toolsim.connectors import Gate, Query
@@ -131,6 +133,32 @@ async def test_a_url_that_nobody_answers_is_one_sentence():
     with pytest.raises(ConnectorError, match=r"^the MCP server x (cannot be used|did not answer)"):
         async with connected(ServerSpec("x", url=f"http://127.0.0.1:{port}/mcp"), Limits(seconds=5)):
             pass
+
+
+async def test_a_url_is_asked_with_the_token_of_the_environment(monkeypatch):
+    monkeypatch.setenv("DEPLOYSIM_MCP_TOKEN_MY_NOTES", "hunter2")
+    seen = set()
+
+    async def watched(scope, receive, send):
+        if scope["type"] == "http":
+            seen.update(value for name, value in scope["headers"] if name == b"authorization")
+        await app(scope, receive, send)
+
+    called = []
+    app = notes().build(called).streamable_http_app()
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        server = uvicorn.Server(uvicorn.Config(watched, log_level="warning", lifespan="on"))
+        server.capture_signals = nullcontext
+        running = asyncio.create_task(server.serve(sockets=[taken]))
+        spec = ServerSpec("my-notes", url=f"http://127.0.0.1:{taken.getsockname()[1]}/mcp")
+        async with connected(spec, Limits(seconds=20)) as opened:
+            assert await opened.call("get", {"id": 1}) == ("note 1: no secret", False)
+            with pytest.raises(ConnectorError, match="readOnlyHint"):
+                await opened.call("put", {})
+        server.should_exit = True
+        await running
+    assert seen == {b"Bearer hunter2"}
+    assert called == ["get"]
 
 
 @pytest.mark.parametrize(
