@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from harness.cli.options import budget_options, calls_beside, calls_option, json_option, print_json, say, store_option
-from harness.cli.outside import criteria_of, live_config, place_options, situation_options
+from harness.cli.outside import criteria_of, live_config, needs_extra, place_options, situation_options
 from harness.cli.roles import run_async, simulator_options
 
 if TYPE_CHECKING:
@@ -59,7 +59,9 @@ def command(session: str, store: Path, calls_path: Path | None, as_json: bool, *
     try:
         from harness.live import serving
     except ModuleNotFoundError as error:
-        raise HarnessError(f"`deploysim mcp` needs {error.name}: `pip install 'deploysim[mcp]'`") from error
+        raise HarnessError(needs_extra("mcp", error)) from error
+    if not flags["http"] and sys.stdin.isatty():
+        say("this talks MCP on stdin and stdout: agent products start it themselves; see docs/mcp.md, or use --http")
     options = serving.Options(
         flags["name"], flags["builtins_off"], flags["tools_only"], flags["idle"] if flags["http"] else None
     )

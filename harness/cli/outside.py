@@ -42,9 +42,21 @@ def criteria_of(session: str, flags: dict[str, Any], seed: int) -> Criteria:
 
 
 def live_config(flags: dict[str, Any]) -> RunConfig:
-    """The settings, with room for the turns of agent products where nothing else is said."""
-    from harness.cli.roles import config_from
+    """The settings, with room for the turns of agent products where nothing else is said.
 
+    Raises:
+        ConfigError: a setting does not fit, or the agent is one that takes no calls from outside.
+    """
+    from harness.cli.roles import config_from
+    from harness.errors import ConfigError
+
+    if flags["candidate"] in {"recorded", "none"}:
+        raise ConfigError(f"--candidate {flags['candidate']}: the agent is a product from outside, not the recording")
     if flags.get("max_steps") is None and flags["config_file"] is None:
         flags = {**flags, "max_steps": MOST_STEPS}
     return config_from(flags)
+
+
+def needs_extra(command: str, error: ModuleNotFoundError) -> str:
+    """What to do where a package is missing, in one sentence."""
+    return f"`deploysim {command}` needs {(error.name or '').partition('.')[0]}: `pip install 'deploysim[mcp]'`"

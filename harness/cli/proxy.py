@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from harness.cli.options import budget_options, calls_beside, calls_option, json_option, say, store_option
-from harness.cli.outside import criteria_of, live_config, place_options, situation_options
+from harness.cli.outside import criteria_of, live_config, needs_extra, place_options, situation_options
 from harness.cli.roles import candidate_options, run_async, simulator_options
 
 if TYPE_CHECKING:
@@ -45,15 +45,13 @@ def command(session: str, store: Path, calls_path: Path | None, as_json: bool, *
     An OpenAI-compatible endpoint (chat completions, Responses) in front of --candidate. The product gets final text
     only: its own tools never run. Needs the extra `deploysim[mcp]`.
     """
-    from harness.errors import ConfigError, HarnessError
+    from harness.errors import HarnessError
 
     config = live_config(flags)
-    if config.candidate in {"recorded", "none"}:
-        raise ConfigError(f"--candidate {config.candidate}: a proxy needs the model that the product would have asked")
     try:
         import harness.live.proxying  # noqa: F401  is the extra there?
     except ModuleNotFoundError as error:
-        raise HarnessError(f"`deploysim proxy` needs {error.name}: `pip install 'deploysim[mcp]'`") from error
+        raise HarnessError(needs_extra("proxy", error)) from error
     criteria = criteria_of(session, flags, config.seed)
     proxy = run_async(_serve(store, calls_beside(store, calls_path), config, criteria, flags, as_json))
     _tell(proxy, as_json)
