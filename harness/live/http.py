@@ -70,8 +70,8 @@ class Served(uvicorn.Server):
         yield
 
 
-async def serve(app: ASGIApp, taken: socket, stop: asyncio.Event) -> None:
-    """Answer on a listening socket until `stop` is set."""
+async def serve(app: ASGIApp, taken: socket, stop: asyncio.Event, closing: Callable[[], Awaitable[None]]) -> None:
+    """Answer on a listening socket until `stop` is set; then `closing` is awaited while connections are still open."""
     config = uvicorn.Config(
         app, log_level="warning", access_log=False, server_header=False, timeout_graceful_shutdown=2, lifespan="on"
     )
@@ -80,6 +80,7 @@ async def serve(app: ASGIApp, taken: socket, stop: asyncio.Event) -> None:
     stopping = asyncio.create_task(stop.wait())
     await asyncio.wait({running, stopping}, return_when=asyncio.FIRST_COMPLETED)
     stopping.cancel()
+    await closing()
     server.should_exit = True
     await running
 

@@ -145,6 +145,9 @@ async def _models(proxy: Proxy, request: Request) -> Response:  # noqa: ARG001
 
 
 async def _read(request: Request, form: Callable[[bytes], Asked]) -> Asked | Refusal:
+    encoding = request.headers.get("content-encoding", "identity")
+    if encoding != "identity":
+        return Refusal(415, f"bodies in {encoding[:20]} are not read", "encoding", "invalid_request_error")
     body = bytearray()
     async for chunk in request.stream():
         body += chunk

@@ -26,7 +26,4 @@ async def serve_proxy(
         at = taken.getsockname()[1]
         name = f"[{host}]" if ":" in host else host
         ready(f"http://{name}:{at}/v1", secret)
-        try:
-            await serve_app(Guard(build(proxy), secret, allowed_hosts(host, at)), taken, stop)
-        finally:
-            await proxy.close()
+        await serve_app(Guard(build(proxy), secret, allowed_hosts(host, at)), taken, stop, proxy.close)

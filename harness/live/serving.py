@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import re
 import secrets
 from collections.abc import AsyncIterator, Callable
@@ -27,6 +28,7 @@ from harness.viewer.serving import listen
 from toolsim.trajectory import JsonObject
 
 MODE = "mcp"
+STOPPED = "the server was stopped"
 PATH = "/mcp"
 _PLACE = re.compile(r"/mcp/([A-Za-z0-9_.-]{1,64})/?")
 
@@ -99,7 +101,7 @@ async def seated(situation: Situation, options: Options, say: Callable[[str], No
     try:
         yield seats
     finally:
-        await table.close("the server was stopped")
+        await table.close(STOPPED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,11 +124,19 @@ async def serve_stdio(seats: Seats, stop: asyncio.Event) -> None:
     talking = asyncio.create_task(talk())
     stopping = asyncio.create_task(stop.wait())
     await asyncio.wait({talking, stopping}, return_when=asyncio.FIRST_COMPLETED)
-    left = talking.done()
+    reason = _left(talking)
     for task in (talking, stopping):
         task.cancel()
-    await seats.table.leave(ALONE, "the client closed the connection" if left else "the server was stopped")
+    await seats.table.leave(ALONE, reason)
     await asyncio.wait({talking}, timeout=1.0)
+
+
+def _left(talking: asyncio.Task[None]) -> str:
+    """Why the talk over stdio is at its end."""
+    if not talking.done():
+        return STOPPED
+    broke = talking.exception()
+    return "the client closed the connection" if broke is None else f"the connection broke: {type(broke).__name__}"
 
 
 async def serve_http(
@@ -156,4 +166,6 @@ async def serve_http(
 
         name = f"[{host}]" if ":" in host else host
         ready(f"http://{name}:{at}{PATH}", secret)
-        await serve_app(Places(Guard(app, secret, hosts, gone)), taken, stop)
+        await serve_app(
+            Places(Guard(app, secret, hosts, gone)), taken, stop, functools.partial(seats.table.close, STOPPED)
+        )

@@ -22,6 +22,7 @@ from toolsim.scripted import ScriptedModel
 from toolsim.shell.sandbox import available
 
 ERAS = ("legacy", "auto")
+ME = Implementation(name="an agent", version="1")
 
 
 @asynccontextmanager
@@ -151,6 +152,36 @@ async def test_a_client_that_gives_up_a_call_fails_the_rollout(situation, told):
         kept = told(opened.store, opened.run)
     assert kept.ends == [("failed", "client")]
     assert "during a call of Bash" in kept.reason()
+
+
+async def test_a_server_that_is_stopped_during_a_call_says_so_and_fails_the_rollout(situation, told):
+    waiting = asyncio.Event()
+
+    class Slow(ScriptedModel):
+        async def complete(self, request):
+            waiting.set()
+            await asyncio.sleep(60)
+
+    async with situation(models=(None, Slow([])), simulator="x@http://127.0.0.1:1/v1") as opened:
+        async with seated(opened, Options(), lambda _: None) as seats, Client(seats.server, client_info=ME) as client:
+            calling = asyncio.create_task(client.call_tool("Bash", {"command": "pytest -q"}))
+            await waiting.wait()
+            await seats.table.close("the server was stopped")
+            with pytest.raises(MCPError, match="failed and is over"):
+                await calling
+        kept = told(opened.store, opened.run)
+    assert kept.ends == [("failed", "client")]
+    assert kept.reason() == "the server was stopped during a call of Bash"
+
+
+async def test_two_that_register_at_once_are_two_samples(situation):
+    async with situation() as opened:
+        first = opened.register({})
+        taken = opened.store.rollouts
+        opened.store.rollouts = lambda run: ()  # what another process sees that looked before
+        second = opened.register({})
+        opened.store.rollouts = taken
+    assert [first.sample, second.sample] == [0, 1]
 
 
 async def test_a_limit_of_steps_ends_the_rollout_and_later_calls_are_refused(situation, told, root):

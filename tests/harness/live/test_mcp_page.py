@@ -12,13 +12,15 @@ import sys
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
+
+from harness.cli import cli
 
 pytest.importorskip("mcp")
 
 ROOT = Path(__file__).parents[3]
 PROGRAM = ("-c", "from harness.cli import main; main()")
 WAIT = 90.0
-ENDLESS = ("--http", "proxy", "view")
 
 
 def commands():
@@ -27,33 +29,41 @@ def commands():
     return [line for block in blocks for line in block.splitlines() if line.startswith("deploysim ")]
 
 
-@pytest.mark.parametrize("line", commands())
-async def test_a_command_of_the_page_runs(line, folder, session):
-    if not shutil.which("bwrap") and "report" not in line and "--show" not in line:
-        line += " --shell none" if "--simulator" in line else ""
+LINES = commands()
+SERVING = [line for line in LINES if line.split()[1] in {"mcp", "proxy", "view"} and "--show" not in line]
+
+
+@pytest.fixture
+def prepared(folder, monkeypatch):
+    """The folder that the commands of the page run in, with the server that one of them names."""
     shutil.copy(ROOT / "tests" / "toolsim" / "connectors" / "notes_server.py", folder / "tracker.py")
+    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setenv("DEPLOYSIM_SHELL", "none")
+    monkeypatch.chdir(folder)
+    return folder
+
+
+@pytest.mark.parametrize("line", [line for line in LINES if line not in SERVING])
+def test_a_command_of_the_page_ends_well(line, prepared, session):
     if line.split()[1] in {"report", "discriminate"}:
-        await finished(["mcp", session, "--with-calls", "--simulator", "none", "--shell", "none"], folder)
+        ran = CliRunner().invoke(cli, ["resample", "--candidate", "recorded", "--simulator", "none"])
+        assert ran.exit_code == 0, ran.output
+    done = CliRunner().invoke(cli, shlex.split(line.replace("SESSION", session[:8]))[1:])
+    assert done.exit_code == 0, done.output
+
+
+@pytest.mark.parametrize("line", SERVING)
+async def test_a_command_of_the_page_serves(line, prepared, session):
     words = shlex.split(line.replace("SESSION", session[:8]))[1:]
-    if not any(word in words for word in ENDLESS):
-        await finished(words, folder)
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, *PROGRAM, *words, *(["--port", "0"] if words[0] == "view" else []),
+        stdin=asyncio.subprocess.DEVNULL, stdout=-1, stderr=-1,
+    )  # fmt: skip
+    if words[0] == "mcp" and "--http" not in words:
+        _, err = await asyncio.wait_for(process.communicate(), WAIT)
+        assert process.returncode == 0, err.decode()
         return
-    process = await started([*words, "--port", "0"] if "view" in words else words, folder)
     first = await asyncio.wait_for(process.stdout.readline(), WAIT)
     process.send_signal(signal.SIGINT)
     _, err = await asyncio.wait_for(process.communicate(), WAIT)
     assert b"http://127.0.0.1:" in first, err.decode()
-
-
-async def started(words, folder):
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    return await asyncio.create_subprocess_exec(
-        sys.executable, *PROGRAM, *words, stdin=asyncio.subprocess.DEVNULL, stdout=-1, stderr=-1, cwd=folder,
-        env={**os.environ, "PATH": path},
-    )  # fmt: skip
-
-
-async def finished(words, folder):
-    process = await started(words, folder)
-    _, err = await asyncio.wait_for(process.communicate(), WAIT)
-    assert process.returncode == 0, err.decode()

@@ -271,6 +271,15 @@ async def test_malformed_requests_are_refused_in_the_form_of_the_api(situation, 
     assert answer.json()["error"]["type"] == "invalid_request_error"
 
 
+async def test_a_packed_body_is_refused(situation, root):
+    async with proxied(situation, root) as (proxy, _):
+        app = Guard(build(proxy), TOKEN, frozenset({"127.0.0.1:1"}))
+        headers = {"Authorization": f"Bearer {TOKEN}", "Content-Encoding": "zstd"}
+        async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app=app), headers=headers) as http:
+            answer = await http.post("http://127.0.0.1:1/v1/responses", content=b"x")
+    assert answer.status_code == 415
+
+
 async def test_what_the_responses_form_cannot_pass_on_is_refused(situation, root):
     async with proxied(situation, root) as (proxy, _), product(proxy) as client:
         with pytest.raises(openai.BadRequestError, match="not stored"):
