@@ -14,7 +14,8 @@ ROOT = Path(__file__).parent.parent
 PACKAGES = ("repos", "toolsim", "harness")
 FORBIDDEN = {"repos": {"toolsim", "harness"}, "toolsim": {"harness"}, "harness": set()}
 HOMES = {
-    "langgraph": {"harness/graph.py"},
+    "langgraph": {"harness/graph.py", "harness/langgraph_tools.py"},
+    "langchain_core": {"harness/langgraph_tools.py"},
     "openai": {"toolsim/model.py", "toolsim/clients.py", "toolsim/wire.py"},
     "tantivy": {"toolsim/lexical.py"},
     "mcp": {"harness/live/server.py", "harness/live/serving.py", "toolsim/connectors/mcp_tools.py"},
