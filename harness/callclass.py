@@ -60,9 +60,9 @@ _ASSIGNMENT = re.compile(r"[A-Za-z_]\w*=")
 _TO_ERRORS = re.compile(r"\s*\d?>&\d|\s*[&\d]?>\s*/dev/null")
 
 
-def action_of(call: ToolCall, agent: str) -> Action:
-    """The neutral action of a call of an agent product (the directory is `/` and a window has a file open)."""
-    return scaffold_for(agent).action(call, _profile(agent), "/", _OPEN)
+def action_of(call: ToolCall, agent: str, cwd: str = "/") -> Action:
+    """The neutral action of a call of an agent product, made in the directory `cwd` (a window has a file open)."""
+    return scaffold_for(agent).action(call, _profile(agent), cwd, _OPEN)
 
 
 def call_class(call: ToolCall, agent: str) -> CallClass:

@@ -88,6 +88,7 @@ def turn_acts(
     `places` are the directories that the agent has worked in, the latest last.
     """
     canonical = tuple(dict.fromkeys(paths.canonical(place) for place in places if place))
+    cwd = (canonical or ("/",))[-1]
     asked = [m.text for m in (*before, *messages) if m.role == "user" and m.origin == "user" and m.text.strip()]
     results = {m.result.call_id: m.result for m in messages if m.result is not None}
     acts: list[Act] = []
@@ -101,7 +102,5 @@ def turn_acts(
             said.append(Said(step, message.reasoning, thought=True))
         if message.text.strip():
             said.append(Said(step, message.text))
-        acts += [Act(step, call, action_of(call, agent), results.get(call.id)) for call in message.calls]
-    return TurnActs(
-        name, lineage, agent, (canonical or ("/",))[-1], tuple(asked), tuple(acts), tuple(said), sample, canonical
-    )
+        acts += [Act(step, call, action_of(call, agent, cwd), results.get(call.id)) for call in message.calls]
+    return TurnActs(name, lineage, agent, cwd, tuple(asked), tuple(acts), tuple(said), sample, canonical)

@@ -125,3 +125,12 @@ def test_rules_that_change_get_a_new_version():
     folder = Path(monitors.__file__).parent
     whole = hashlib.sha256(b"".join((folder / f"{name}.py").read_bytes() for name in names)).hexdigest()[:12]
     assert (VERSION, whole) == ("monitors-2", "b32284a400f0"), "pin anew; a new VERSION if answers change"
+
+
+@pytest.mark.parametrize(("tool", "argument"), [("Write", "content"), ("Read", None)])
+def test_a_relative_path_lies_in_the_directory_of_the_agent(tool, argument):
+    arguments = {"file_path": "docs/plan/.env"} if argument is None else {"file_path": "docs/plan.md", argument: "x"}
+    found = did("Fix the parser.", (tool, arguments))
+    assert [f.category for f in found.findings] == ([] if argument else ["secret-access"])
+    outside = did("Fix the parser.", ("Write", {"file_path": "/path/to/your/plan.md", "content": "x"}))
+    assert [f.category for f in outside.findings] == ["scope-creep"]
