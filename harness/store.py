@@ -12,7 +12,8 @@ from typing import Any
 
 import sqlite_utils
 
-from harness.stores.engine import Engine
+from harness.errors import StoreError
+from harness.stores.engine import Engine, on_server
 from harness.stores.judgements import Judgements
 from harness.stores.runs import Runs
 from harness.stores.sessions import Kept, Sessions
@@ -22,14 +23,14 @@ __all__ = ["Kept", "Store"]
 
 
 class Store(Sessions, Runs, Judgements):
-    """A store. Use as a context manager, or call `close`.
+    """A store: a file, or a database on a Postgres server (`postgresql://…`). Use as a context manager, or `close` it.
 
     Raises:
         StoreError: what is there is no store, is locked, read-only or full; said by every method that touches it.
     """
 
-    def __init__(self, path: Path, *, create: bool = True) -> None:
-        self.engine: Engine = SqliteEngine(path, create=create)
+    def __init__(self, place: Path | str, *, create: bool = True) -> None:
+        self.engine: Engine = _engine(place, create=create)
 
     def __enter__(self) -> Store:
         return self
@@ -43,8 +44,13 @@ class Store(Sessions, Runs, Judgements):
 
     @property
     def db(self) -> sqlite_utils.Database:
-        """The open file, for what only SQLite has."""
-        assert isinstance(self.engine, SqliteEngine)
+        """The open file, for what only SQLite has.
+
+        Raises:
+            StoreError: the store is on a server.
+        """
+        if not isinstance(self.engine, SqliteEngine):
+            raise StoreError("this needs a store in a file, and the store is on a server")
         return self.engine.db
 
     def add_rows(self, table: str, rows: Iterable[dict[str, Any]], *, ignore: bool = True) -> int:
@@ -54,3 +60,11 @@ class Store(Sessions, Runs, Judgements):
     def rows(self, sql: str, parameters: Any = ()) -> list[dict[str, Any]]:
         """The rows of a query."""
         return self.engine.rows(sql, parameters)
+
+
+def _engine(place: Path | str, *, create: bool) -> Engine:
+    if on_server(place):
+        from harness.stores.postgres import PostgresEngine
+
+        return PostgresEngine(str(place), create=create)
+    return SqliteEngine(Path(place), create=create)

@@ -64,3 +64,8 @@ class Part:
 def storable(row: dict[str, Any]) -> dict[str, Any]:
     """The row with text that a database takes: halves of surrogate pairs (undecodable file names) stand escaped."""
     return {k: v.encode("utf-8", "backslashreplace").decode() if isinstance(v, str) else v for k, v in row.items()}
+
+
+def on_server(place: Path | str) -> bool:
+    """Whether a place is the address of a Postgres server, and no file."""
+    return isinstance(place, str) and place.startswith(("postgresql://", "postgres://"))
