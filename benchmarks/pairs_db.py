@@ -1,4 +1,4 @@
-"""The pair database with many pairs derived from recorded ones: ingest, exact look-ups, searches within the safety cuts.
+"""The pair database with many pairs derived from recorded ones: ingest, exact look-ups, searches within the cuts.
 
 python benchmarks/pairs_db.py CALLS.DB PAIRS [--folder DIR]
 
@@ -27,8 +27,10 @@ from typing import Any
 from toolsim.calldb import CallDatabase, RecordedCall, arguments_text, call_key
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{3,}")
-_KEPT = frozenset("this that with from import return self class none true false else while for file line path test "
-                  "python grep pytest find head tail echo sort git diff status show error total".split())  # fmt: skip
+_KEPT = frozenset({
+    "class", "diff", "echo", "else", "error", "false", "file", "find", "from", "grep", "head", "import", "line", "none",
+    "path", "pytest", "python", "return", "self", "show", "sort", "status", "tail", "test", "this", "true", "with",
+})  # fmt: skip
 _DAY = 86_400.0
 
 
@@ -83,13 +85,17 @@ def derived(pairs: Sequence[RecordedCall], count: int) -> Iterator[RecordedCall]
             call = replace(pair.call, arguments=names.value(dict(pair.call.arguments)),
                            raw=pair.call.raw and names.text(pair.call.raw))  # fmt: skip
             yield replace(
-                pair, session=pair.session + end, lineage=pair.lineage + end, repo=pair.repo and f"{pair.repo}{copy % 997}",
+                pair, session=pair.session + end, lineage=pair.lineage + end, repo=_repo(pair, copy),
                 call=call, arguments_text=arguments_text(call),
                 result=replace(pair.result, content=names.text(pair.result.content),
                                structured=names.value(pair.result.structured)),
                 at=None if pair.at is None else pair.at - _DAY * (copy % 400), cwd=pair.cwd and names.text(pair.cwd),
             )  # fmt: skip
         made += len(pairs)
+
+
+def _repo(pair: RecordedCall, copy: int) -> str | None:
+    return pair.repo and f"{pair.repo}{copy % 997}"
 
 
 def quantiles(name: str, times: list[float]) -> None:
@@ -107,8 +113,10 @@ def fill(calls: CallDatabase, pairs: Sequence[RecordedCall], count: int) -> None
         batch_times.append((time.perf_counter() - start, len(batch)))
         stored += batch_times[-1][0]
     last = batch_times[-5:]
-    print(f"{count:,} pairs kept in {stored:,.1f} s: {count / stored:,.0f} a second; the last "
-          f"{sum(n for _, n in last):,}: {sum(n for _, n in last) / sum(t for t, _ in last):,.0f} a second", flush=True)  # fmt: skip
+    rate = sum(n for _, n in last) / sum(t for t, _ in last)
+    print(
+        f"{count:,} pairs kept in {stored:,.1f} s: {count / stored:,.0f} a second; at the end {rate:,.0f}", flush=True
+    )
     start = time.perf_counter()
     calls.refresh()
     index = time.perf_counter() - start
