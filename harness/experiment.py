@@ -118,16 +118,9 @@ def rollout_row(run: str, session: SessionRow, cut: Cut, sample: int) -> Rollout
 async def play(plan: Plan, config: RunConfig, parts: Parts, *, concurrency: int, notice: Notice) -> Outcome:
     """Play the rollouts of a plan that have not ended."""
     ended = {row.id for row, end in parts.store.rollouts(plan.run) if end is not None}
-    todo = [row for row in plan.rows if row.id not in ended]
-    return await play_rows(todo, config, parts, concurrency=concurrency, notice=notice)
-
-
-async def play_rows(
-    todo: Sequence[RolloutRow], config: RunConfig, parts: Parts, *, concurrency: int, notice: Notice
-) -> Outcome:
-    """Play rollouts that have no end yet."""
     prepare = functools.partial(_prepare, config, parts, asyncio.get_running_loop())
     build = functools.partial(_build, config, parts)
+    todo = [row for row in plan.rows if row.id not in ended]
     return await run_batch(parts.store, todo, prepare=prepare, build=build, concurrency=concurrency, notice=notice)
 
 

@@ -75,11 +75,8 @@ async def resample(  # noqa: PLR0913  a run's inputs and the ways to tell of it,
     concurrency: int,
     notice: Notice,
     planned: Callable[[experiment.Plan], None] = lambda _: None,
-    ray_on: Path | str | None = None,
 ) -> Resampled:
     """Let a candidate take the chosen turns again; started again it does what is missing.
-
-    With `ray_on`, the place of the store, workers of a Ray cluster play; they have no common budget.
 
     Raises:
         HarnessError, ToolsimError: the run cannot start (no weights, no store).
@@ -96,11 +93,6 @@ async def resample(  # noqa: PLR0913  a run's inputs and the ways to tell of it,
     }  # fmt: skip
     plan = experiment.plan(store, config, criteria, inputs)
     planned(plan)
-    if ray_on is not None:
-        from harness import ray_engine
-
-        outcome = await ray_engine.play(store, ray_on, calls, plan, config, concurrency, notice)
-        return summarise(store, plan, config, outcome, str(shell), budget)
     async with AsyncExitStack() as stack:
         candidate, simulator = experiment.open_models(config, budget, maps)
         for model in {id(m): m for m in (candidate, simulator) if m is not None}.values():

@@ -34,13 +34,6 @@ if TYPE_CHECKING:
 @selection_options
 @run_options
 @budget_options
-@click.option(
-    "--engine",
-    type=click.Choice(["local", "ray"]),
-    default="local",
-    show_default=True,
-    help="What plays the rollouts: this process, or a Ray cluster (RAY_ADDRESS names it, else a new one here).",
-)
 @any_store_option
 @calls_option
 @json_option
@@ -54,12 +47,8 @@ def command(store: Path | str, calls_path: Path | None, as_json: bool, **flags: 
 
     config, criteria = config_from(flags), criteria_from(flags)
     budget = Budget(flags["max_model_calls"], flags["max_tokens"], flags["max_cost"])
-    if flags["engine"] == "ray" and any(flags[f"max_{what}"] is not None for what in ("cost", "tokens", "model_calls")):
-        raise click.UsageError("--engine ray keeps no budget over its workers: leave out --max-cost, --max-tokens and "
-                               "--max-model-calls")  # fmt: skip
-    ray_on = store if flags["engine"] == "ray" else None
     with Store(store, create=False) as opened:
-        result = play(opened, calls_beside(store, calls_path), config, criteria, budget, flags["concurrency"], ray_on)
+        result = play(opened, calls_beside(store, calls_path), config, criteria, budget, flags["concurrency"])
     if as_json:
         print_json(result)
         return
@@ -67,13 +56,7 @@ def command(store: Path | str, calls_path: Path | None, as_json: bool, **flags: 
 
 
 def play(
-    store: Store,
-    calls: Path,
-    config: RunConfig,
-    criteria: Criteria,
-    budget: Budget,
-    concurrency: int,
-    ray_on: Path | str | None = None,
+    store: Store, calls: Path, config: RunConfig, criteria: Criteria, budget: Budget, concurrency: int
 ) -> Resampled:
     """Resample with progress on stderr."""
     from harness import pipeline
@@ -83,15 +66,7 @@ def play(
     with bar("rollouts") as tell:
         notice, planned = watch(store, tell)
         work = pipeline.resample(
-            store,
-            calls,
-            config,
-            criteria,
-            budget=budget,
-            concurrency=concurrency,
-            notice=notice,
-            planned=planned,
-            ray_on=ray_on,
+            store, calls, config, criteria, budget=budget, concurrency=concurrency, notice=notice, planned=planned
         )
         return run_async(work)
 
