@@ -8,7 +8,7 @@ from harness.errors import ConfigError
 from harness.graded import GradedSet, load_graded
 
 
-def graded_set(source: str, store: Path | None = None) -> GradedSet:
+def graded_set(source: str, store: Path | str | None = None) -> GradedSet:
     """The graded turns that a command line names: a file, or what `deploysim grade` kept of a run (or of `recorded`).
 
     Raises:
@@ -16,7 +16,7 @@ def graded_set(source: str, store: Path | None = None) -> GradedSet:
     """
     path = Path(source)
     if not path.is_file():
-        found = None if store is None or not store.is_file() else _stored(store, source)
+        found = None if store is None or (isinstance(store, Path) and not store.is_file()) else _stored(store, source)
         if found is None:
             raise ConfigError(f"there is no file {source} and no such graded run: name a file of graded turns")
         return found
@@ -26,7 +26,7 @@ def graded_set(source: str, store: Path | None = None) -> GradedSet:
         raise ConfigError(f"cannot read {source}: {error}") from error
 
 
-def _stored(place: Path, source: str) -> GradedSet | None:
+def _stored(place: Path | str, source: str) -> GradedSet | None:
     from harness.behaviors.grading import stored
     from harness.store import Store
 

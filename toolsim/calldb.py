@@ -27,9 +27,16 @@ from toolsim.lexical import Document, Filters, LexicalIndex
 from toolsim.trajectory import ToolCall, ToolResult, Trajectory, call_pairs, canonical_json, content_hash
 
 _BATCH = 2_000
+_LEVEL = 1
 _MAX_BODY = 1 << 30
+_INSERT = (
+    "insert into calls (key, exact_key, session, lineage, repo, agent, tool, arguments_text, at, cwd, position,"
+    " request, response) values (:key, :exact_key, :session, :lineage, :repo, :agent, :tool, :arguments_text, :at,"
+    " :cwd, :position, :request, :response)"
+)
 _TEXT_LIMIT = 4_000
 _TALK = frozenset({"description", "explanation", "justification", "thought", "toolSummary", "sideEffects"})
+_ENCODE = json.JSONEncoder(sort_keys=True).encode
 _COMMANDS = ("command", "cmd", "script", "CommandLine")
 _COLUMNS = (
     "c.seq, c.key, c.session, c.lineage, c.repo, c.agent, c.tool, c.arguments_text, c.at, c.cwd, c.position,"
@@ -269,16 +276,18 @@ class CallDatabase:
             places = self._keep_bodies({row[n]: bodies[row[n]] for row in fresh for n in ("request", "response")})
             for row in fresh:
                 row.update(request=places[row["request"]], response=places[row["response"]])
-            self.db.table("calls").insert_all(fresh)
+            self.db.conn.executemany(_INSERT, fresh)
         return len(fresh)
 
     def _keep_bodies(self, bodies: dict[bytes, bytes]) -> dict[bytes, int]:
         """Store the texts that are new; the row of each by its hash."""
         known = self._among("select hash, id from bodies where hash in", list(bodies))
-        compressor = zstandard.ZstdCompressor(level=3)
-        fresh = sorted(bodies.keys() - known.keys())
-        self.db.table("bodies").insert_all({"hash": h, "body": compressor.compress(bodies[h])} for h in fresh)
-        return known | self._among("select hash, id from bodies where hash in", fresh)
+        compress = zstandard.ZstdCompressor(level=_LEVEL).compress
+        place = int(self.db.execute("select coalesce(max(id), 0) from bodies").fetchone()[0])
+        fresh = [hash_ for hash_ in bodies if hash_ not in known]
+        rows = [(n, hash_, compress(bodies[hash_])) for n, hash_ in enumerate(fresh, place + 1)]
+        self.db.conn.executemany("insert into bodies (id, hash, body) values (?, ?, ?)", rows)
+        return known | {hash_: n for n, hash_, _ in rows}
 
     def _among(self, select: str, values: Sequence[bytes]) -> dict[bytes, int]:
         marks = ",".join("?" * len(values))
@@ -307,8 +316,8 @@ def _columns() -> str:
 
 
 def _row(pair: RecordedCall, bodies: dict[bytes, bytes]) -> dict[str, Any]:
-    request = json.dumps(_fields(pair.call), sort_keys=True).encode("ascii")
-    response = json.dumps(_fields(pair.result), sort_keys=True).encode("ascii")
+    request = _ENCODE(_fields(pair.call)).encode("ascii")
+    response = _ENCODE(_fields(pair.result)).encode("ascii")
     names = [hashlib.sha256(body).digest() for body in (request, response)]
     bodies.update(zip(names, (request, response), strict=True))
     about = [pair.session, pair.lineage, pair.repo, pair.agent, pair.tool, pair.at, pair.cwd, pair.position]
@@ -344,6 +353,8 @@ def _unpack(body: bytes) -> dict[str, Any]:
 
 def _text(text: str) -> str:
     """Text that SQLite takes: halves of surrogate pairs (broken recordings) become question marks."""
+    if text.isascii():
+        return text
     with suppress(UnicodeEncodeError):
         text.encode("utf-8")
         return text

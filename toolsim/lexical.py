@@ -7,6 +7,7 @@ lists stand in it, no readable pair.
 from __future__ import annotations
 
 import fcntl
+import functools
 import hashlib
 import json
 import re
@@ -71,18 +72,22 @@ def terms(text: str) -> list[str]:
     lower case.
     """
     found: list[str] = []
-    for match in _WORDS.finditer(text):
-        word = match.group()
-        whole = word.lower()
-        if len(whole) <= _LONGEST:
-            found.append(whole)
-        pieces = [part for part in _SEPARATED.findall(word) if 1 < len(part) <= _LONGEST]
-        found.extend(part.lower() for part in pieces if part.lower() != whole)
-        for part in pieces:
-            humps = _PIECES.findall(part)
-            if len(humps) > 1:
-                found.extend(hump.lower() for hump in humps)
+    for word in _WORDS.findall(text):
+        found.extend(_forms(word))
     return found
+
+
+@functools.lru_cache(maxsize=1 << 16)
+def _forms(word: str) -> tuple[str, ...]:
+    whole = word.lower()
+    found = [whole] if len(whole) <= _LONGEST else []
+    pieces = [part for part in _SEPARATED.findall(word) if 1 < len(part) <= _LONGEST]
+    found.extend(part.lower() for part in pieces if part.lower() != whole)
+    for part in pieces:
+        humps = _PIECES.findall(part)
+        if len(humps) > 1:
+            found.extend(hump.lower() for hump in humps)
+    return tuple(found)
 
 
 class LexicalIndex:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.cli.options import budget_options, deidentify_option, json_option, print_json, store_option
+from harness.cli.options import any_store_option, budget_options, deidentify_option, json_option, print_json
 from harness.cli.realism import print_panel
 from harness.cli.roles import bar, run_async, sample_options
 
@@ -37,9 +37,9 @@ if TYPE_CHECKING:
 @click.option("--concurrency", type=click.IntRange(min=1), default=2, show_default=True, help="Judgements at once.")
 @deidentify_option
 @budget_options
-@store_option
+@any_store_option
 @json_option
-def command(run: str | None, store: Path, as_json: bool, **flags: Any) -> None:
+def command(run: str | None, store: Path | str, as_json: bool, **flags: Any) -> None:
     """Measure how often the simulated side of a pair passes for the recorded one (RUN: the newest by default).
 
     Every pair is shown in both orders; planted fakes beside them say what the judge can see at all. Several judges are

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.cli.options import calls_beside, calls_option, json_option, print_json, say, store_option
+from harness.cli.options import any_store_option, calls_beside, calls_option, json_option, print_json, say
 
 if TYPE_CHECKING:
     from harness.importing import ImportSummary
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 @click.option("--sample", type=click.IntRange(min=1), default=None, help="Keep no more than this many sessions, drawn.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Which sessions are drawn.")
 @click.option("--verbose", "-v", is_flag=True, help="Name every skip instead of counting them by reason.")
-@store_option
+@any_store_option
 @calls_option
 @json_option
 def command(
@@ -34,7 +34,7 @@ def command(
     sample: int | None,
     seed: int,
     verbose: bool,
-    store: Path,
+    store: Path | str,
     calls_path: Path | None,
     as_json: bool,
 ) -> None:

@@ -25,9 +25,31 @@ def _stack(decorators: Iterable[Callable[[Any], Any]]) -> Callable[[F], F]:
     return apply
 
 
+_SCHEMES = ("postgresql://", "postgres://")
+
+
+class StorePlace(click.Path):
+    """A file, or, where a command works there too, the address of a Postgres server, which stays text."""
+
+    def __init__(self, *, servers: bool) -> None:
+        super().__init__(path_type=Path, dir_okay=False)
+        self.servers = servers
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if not (isinstance(value, str) and value.startswith(_SCHEMES)):
+            return super().convert(value, param, ctx)
+        if self.servers:
+            return value
+        return self.fail("this command reads a store in a file, not one on a server", param, ctx)
+
+
 store_option = click.option(
-    "--store", type=click.Path(path_type=Path, dir_okay=False), default=Path("deploysim.db"), show_default=True,
+    "--store", type=StorePlace(servers=False), default=Path("deploysim.db"), show_default=True,
     help="The store, one SQLite file.",
+)  # fmt: skip
+any_store_option = click.option(
+    "--store", type=StorePlace(servers=True), default=Path("deploysim.db"), show_default=True,
+    help="The store: one SQLite file, or postgresql://USER@HOST/DATABASE.",
 )  # fmt: skip
 calls_option = click.option(
     "--calls", "calls_path", type=click.Path(path_type=Path, dir_okay=False), default=None,
@@ -54,9 +76,11 @@ deidentify_option = click.option(
 )  # fmt: skip
 
 
-def calls_beside(store: Path, calls: Path | None) -> Path:
-    """The pair database: as named, else `calls.db` beside the store."""
-    return calls or store.with_name("calls.db")
+def calls_beside(store: Path | str, calls: Path | None) -> Path:
+    """The pair database: as named, else `calls.db` beside the store, or here if that is on a server."""
+    if calls is not None:
+        return calls
+    return store.with_name("calls.db") if isinstance(store, Path) else Path("calls.db")
 
 
 def moment(text: str | None) -> float | None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.cli.options import json_option, print_json, say, store_option
+from harness.cli.options import any_store_option, json_option, print_json, say
 
 if TYPE_CHECKING:
     from harness.discriminator.pairset import PairSet, Purpose
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 @click.option("--match-length", is_flag=True, help="Only pairs whose sides are of like length.")
 @click.option("--purpose", type=click.Choice(["tune", "report"]), default=None,
               help="What for: `tune` refuses the report pool, `report` leaves out what is not its alone.")  # fmt: skip
-@store_option
+@any_store_option
 @json_option
 def command(
     run: str | None, output: Path | None, strip_scaffold: bool, match_length: bool, purpose: Purpose | None,
-    store: Path, as_json: bool,
+    store: Path | str, as_json: bool,
 ) -> None:  # fmt: skip
     """Build the pairs of RUN (the newest by default), say what they are, and write them out.
 

@@ -6,15 +6,15 @@ from pathlib import Path
 
 import click
 
-from harness.cli.options import calls_beside, calls_option, json_option, print_json, store_option
+from harness.cli.options import any_store_option, calls_beside, calls_option, json_option, print_json
 
 
 @click.command("purge")
 @click.argument("session")
-@store_option
+@any_store_option
 @calls_option
 @json_option
-def command(session: str, store: Path, calls_path: Path | None, as_json: bool) -> None:
+def command(session: str, store: Path | str, calls_path: Path | None, as_json: bool) -> None:
     """Remove SESSION for good, in all its states: record, rollouts, pairs, judgements, recorded calls and its map.
 
     Importing the same recording again adds nothing.
@@ -32,7 +32,7 @@ def command(session: str, store: Path, calls_path: Path | None, as_json: bool) -
             with CallDatabase(path) as calls:
                 pairs = calls.purge(full)
         states = [row.id for row in opened.sessions() if row.id == full or row.id.startswith(f"{full}+")]
-        maps = MapFile(map_path(store))
+        maps = MapFile(map_path(opened.path))
         replaced = sum(maps.purge(name) for name in dict.fromkeys((full, *states)))
         removed = {**opened.purge(full), "calls": pairs, "replacements": replaced}
     if as_json:

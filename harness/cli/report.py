@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.cli.options import json_option, print_json, say, store_option
+from harness.cli.options import any_store_option, json_option, print_json, say
 
 if TYPE_CHECKING:
     from harness.report.risk import Risk
@@ -34,10 +34,10 @@ if TYPE_CHECKING:
     default=None,
     help="Graded turns after the launch, a file or a graded run: frozen forecasts are scored on them.",
 )
-@store_option
+@any_store_option
 @json_option
 def command(
-    run: str | None, output: Path, judge: str | None, baseline: str | None, traffic: str | None, store: Path,
+    run: str | None, output: Path, judge: str | None, baseline: str | None, traffic: str | None, store: Path | str,
     as_json: bool,
 ) -> None:  # fmt: skip
     """Write RUN (the newest by default) as one self-contained HTML page."""

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from harness.cli.options import calls_beside, json_option, print_json, print_table, say, store_option
+from harness.cli.options import any_store_option, calls_beside, json_option, print_json, print_table, say
 
 
 @click.group("repos")
@@ -17,9 +17,9 @@ def command() -> None:
 @command.command("add")
 @click.argument("path", type=click.Path(path_type=Path))
 @click.option("--url", default=None, help="Its address, where the repository itself does not tell.")
-@store_option
+@any_store_option
 @json_option
-def add(path: Path, url: str | None, store: Path, as_json: bool) -> None:
+def add(path: Path, url: str | None, store: Path | str, as_json: bool) -> None:
     """Add the repository at PATH: a work tree or a bare directory. It is only ever read."""
     from harness.store import Store
     from repos.catalog import inspect_repository
@@ -34,9 +34,9 @@ def add(path: Path, url: str | None, store: Path, as_json: bool) -> None:
 
 
 @command.command("list")
-@store_option
+@any_store_option
 @json_option
-def list_(store: Path, as_json: bool) -> None:
+def list_(store: Path | str, as_json: bool) -> None:
     """List the known repositories."""
     from harness.store import Store
 
@@ -50,9 +50,9 @@ def list_(store: Path, as_json: bool) -> None:
 
 @command.command("check")
 @click.option("--session", "ids", multiple=True, help="Only sessions whose id begins so; may be repeated.")
-@store_option
+@any_store_option
 @json_option
-def check(ids: tuple[str, ...], store: Path, as_json: bool) -> None:
+def check(ids: tuple[str, ...], store: Path | str, as_json: bool) -> None:
     """Per session: its base commit, and how many recorded whole-file reads of the prefix equal the snapshot.
 
     Recorded calls of sessions that name no repository are filed under the one that was found (`calls search --repo`).
@@ -92,7 +92,7 @@ def check(ids: tuple[str, ...], store: Path, as_json: bool) -> None:
     click.echo(f"{len(found)} of {len(rows)} sessions have a base commit; reads equal: {equal}/{compared} ({share})")
 
 
-def _file(store: Path, repos: dict[str, str]) -> None:
+def _file(store: Path | str, repos: dict[str, str]) -> None:
     from repos.catalog import normalise_url
     from toolsim.calldb import CallDatabase
 

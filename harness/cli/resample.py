@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.cli.options import budget_options, calls_beside, calls_option, json_option, print_json, say, store_option
+from harness.cli.options import (
+    any_store_option,
+    budget_options,
+    calls_beside,
+    calls_option,
+    json_option,
+    print_json,
+    say,
+)
 from harness.cli.roles import Tell, bar, config_from, criteria_from, run_async, run_options, selection_options
 
 if TYPE_CHECKING:
@@ -26,10 +34,10 @@ if TYPE_CHECKING:
 @selection_options
 @run_options
 @budget_options
-@store_option
+@any_store_option
 @calls_option
 @json_option
-def command(store: Path, calls_path: Path | None, as_json: bool, **flags: Any) -> None:
+def command(store: Path | str, calls_path: Path | None, as_json: bool, **flags: Any) -> None:
     """Let a candidate take recorded turns again in a simulated world.
 
     Started again with the same arguments it does only what is missing.

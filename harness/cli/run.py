@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from harness.cli.options import budget_options, calls_beside, calls_option, json_option, print_json, store_option
+from harness.cli.options import any_store_option, budget_options, calls_beside, calls_option, json_option, print_json
 from harness.cli.realism import print_realism
 from harness.cli.roles import config_from, criteria_from, judge_options, run_options, selection_options
 
@@ -28,11 +28,11 @@ from harness.cli.roles import config_from, criteria_from, judge_options, run_opt
 @run_options
 @judge_options
 @budget_options
-@store_option
+@any_store_option
 @calls_option
 @json_option
 def command(
-    paths: tuple[Path, ...], repositories: tuple[Path, ...], output: Path | None, store: Path,
+    paths: tuple[Path, ...], repositories: tuple[Path, ...], output: Path | None, store: Path | str,
     calls_path: Path | None, as_json: bool, **flags: Any,
 ) -> None:  # fmt: skip
     """Import PATHS, let the candidate take the turns again, judge, and summarise."""

@@ -6,15 +6,15 @@ from pathlib import Path
 
 import click
 
-from harness.cli.options import day, json_option, print_json, print_table, store_option
+from harness.cli.options import any_store_option, day, json_option, print_json, print_table
 
 
 @click.command("sessions")
-@store_option
+@any_store_option
 @click.option("--pool", type=click.Choice(["tune", "report"]), default=None, help="Only this pool.")
 @click.option("--agent", default=None, help="Only this agent.")
 @json_option
-def command(store: Path, pool: str | None, agent: str | None, as_json: bool) -> None:
+def command(store: Path | str, pool: str | None, agent: str | None, as_json: bool) -> None:
     """List the sessions of a store."""
     from harness.store import Store
 

@@ -18,10 +18,35 @@ from harness.schema import VERSIONS
 from harness.store import Store
 from harness.verdicts import add_grading, add_repeat, gradings, repeats
 from repos.catalog import KnownRepository
+from tests import postgres_server
 from toolsim.trajectory import Message
 
 SECRET = "correct-horse-battery-staple"
 STEP = write_step(0, ModelStep(Message("assistant", "hi", "agent"), "native"))
+
+
+@pytest.fixture(scope="module")
+def server():
+    with postgres_server.server() as address:
+        yield address
+
+
+@pytest.fixture
+def file_store(tmp_path):
+    with Store(tmp_path / "deploysim.db") as opened:
+        yield opened
+
+
+@pytest.fixture(params=["file", "server"])
+def store(request, tmp_path):
+    """Both engines: what a store promises does not depend on where it is."""
+    if request.param == "file":
+        with Store(tmp_path / "deploysim.db") as opened:
+            yield opened
+        return
+    address = request.getfixturevalue("server")
+    with postgres_server.database(address, "one") as place, Store(place) as opened:
+        yield opened
 
 
 def add(store, trajectory, sha256=None):
@@ -195,9 +220,9 @@ def test_making_a_store_object_touches_nothing(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_only_its_owner_can_read_a_store(store):
-    store.sessions()
-    assert stat.S_IMODE(store.path.stat().st_mode) == 0o600
+def test_only_its_owner_can_read_a_store(file_store):
+    file_store.sessions()
+    assert stat.S_IMODE(file_store.path.stat().st_mode) == 0o600
 
 
 @pytest.mark.parametrize("content", [b"this is no database, only text " * 100, bytes(range(256)) * 20])
@@ -220,12 +245,14 @@ def test_the_database_of_another_program_is_not_touched(tmp_path):
     assert path.read_bytes() == before
 
 
-def test_a_store_of_a_newer_version_is_not_touched(store):
-    store.sessions()
-    store.db.execute("insert into _sqlite_migrations (migration_set, name) values ('deploysim', 'from_the_future')")
-    store.close()
+def test_a_store_of_a_newer_version_is_not_touched(file_store):
+    file_store.sessions()
+    file_store.db.execute(
+        "insert into _sqlite_migrations (migration_set, name) values ('deploysim', 'from_the_future')"
+    )
+    file_store.close()
     with pytest.raises(StoreError, match="newer version"):
-        store.sessions()
+        file_store.sessions()
 
 
 def test_a_folder_in_the_place_of_a_store_is_one_sentence(tmp_path):
@@ -245,16 +272,16 @@ def test_a_store_that_may_not_be_written_is_one_sentence(recorded):
         folder.chmod(0o755)
 
 
-def test_migrations_are_applied_once(store):
-    store.sessions()
-    store.close()
-    applied = [r["name"] for r in store.db.query("select name from _sqlite_migrations")]
+def test_migrations_are_applied_once(file_store):
+    file_store.sessions()
+    file_store.close()
+    applied = [r["name"] for r in file_store.db.query("select name from _sqlite_migrations")]
     assert sorted(applied) == sorted(VERSIONS)
 
 
 def test_names_that_are_no_text_are_kept_escaped(store):
     store.add_skips([("caf\udce9.jsonl", "1", "no JSON")])
-    assert [r["path"] for r in store.db.query("select path from skips")] == ["caf\\udce9.jsonl"]
+    assert [r["path"] for r in store.rows("select path from skips")] == ["caf\\udce9.jsonl"]
 
 
 # --- writers, runs, ledgers ----------------------------------------------------------------------------------------
