@@ -49,6 +49,7 @@ class RunConfig(BaseModel):
     system_prompt: str | None = None
     context: int | None = Field(default=None, ge=512)
     critic: int = Field(default=0, ge=0)
+    keep_prompts: bool = True
 
     @field_validator("rungs", "affordances", mode="before")
     @classmethod

@@ -18,6 +18,7 @@ from typing import Any, Literal, TypeAlias
 
 import sqlite_utils
 
+from harness import exchanges
 from harness.errors import StoreError
 from harness.labels import Label
 from harness.packing import pack as _pack
@@ -252,6 +253,11 @@ class Store:
         # planted fakes belong to no rollout, but hold the text of a session
         pairs = "json_extract(facts, '$.session')=:id"
         values = {"id": state, "recorded": recorded}
+        owners = (
+            "select id as owner from rollouts where session=:id union all"
+            f" select run || '/' || id from pairs where {pairs}"
+        )
+        removed["exchanges"] += exchanges.purge(self.db, [row["owner"] for row in self._rows(owners, values)])
         self.db.execute("insert or ignore into purged select sha256, :recorded from sessions where id=:id", values)
         of_pairs = ("judgements", "labels", *TABLES_OF_PAIRS)
         for table, where in (

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     "--batch-poll", type=click.FloatRange(min=0), default=30.0, show_default=True,
     help="Seconds between two looks at a batch.",
 )  # fmt: skip
+@click.option("--prompts/--no-prompts", "keep_prompts", default=True, show_default=True,
+              help="Keep what judges were asked and answered, word for word.")  # fmt: skip
 @click.option("--seed", type=int, default=0, show_default=True, help="Which pairs and fakes are drawn.")
 @click.option("--concurrency", type=click.IntRange(min=1), default=2, show_default=True, help="Judgements at once.")
 @budget_options
@@ -70,6 +72,7 @@ def judge(store: Store, run: str, flags: dict[str, Any], budget: Budget, window:
         pairs=flags["pairs"], fakes=flags["fakes"], kinds=tuple(flags["kinds"]) or ("call", "turn"),
         seed=flags["seed"] or 0, concurrency=flags["concurrency"], window=window or Window(),
         variant=flags.get("variant", "plain"), repeats=flags.get("repeats", 0),
+        keep_prompts=flags.get("keep_prompts") is not False,
     )  # fmt: skip
     ask = None
     if flags.get("batch"):

@@ -74,6 +74,8 @@ run_options = _stack([
     click.option("--max-rollout-tokens", type=int, default=None, help="Tokens per rollout."),
     click.option("--temperature", type=float, default=None, help="The candidate's."),
     click.option("--context", type=int, default=None, help="Window of the embedded model, in tokens."),
+    click.option("--prompts/--no-prompts", "keep_prompts", default=None,
+                 help="Keep what the simulator's model was asked and answered, word for word.  [default: keep]"),
     click.option("--seed", type=int, default=None, help="Everything drawn is drawn from it.  [default: 0]"),
     click.option("--concurrency", type=click.IntRange(min=1), default=4, show_default=True, help="Rollouts at once."),
     click.option("--config", "config_file", type=click.Path(exists=True, path_type=Path), default=None,
