@@ -49,8 +49,8 @@ class Rollout:
     shows. In both of these a call that cannot be answered is counted and the record is taken in, since the actions
     that follow were made on it. `recut` (`teacher` only) renews the world before each agent message, as a cut there
     would. `asked` (call ids, with recorded actions) are the only calls that the simulator is asked, the others are
-    taken in from the record; `None` is all. `hear` is told of each model call behind an answer: the step that it is for,
-    what was asked, and the raw reply.
+    taken in from the record; `None` is all. `hear` is told of each model call behind an answer: the step that it
+    is for, what was asked, and the raw reply.
     """
 
     scene: Scene
