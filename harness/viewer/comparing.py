@@ -15,7 +15,7 @@ from harness.run_deltas import Deltas, run_deltas
 from harness.store import Store
 from harness.viewer.queries import PAGE, STATUS, Slice, has_side, place_of
 
-MOST = 3000
+MOST = 400
 """Rollouts of a run up to which its figures are made for the page; beyond, the command line is the place."""
 
 _KEY = ("session", "turn", "step", "sample")

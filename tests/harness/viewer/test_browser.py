@@ -78,7 +78,8 @@ async def test_a_run_is_followed_from_the_list_to_a_label(page, indexed):
 @pytest.mark.parametrize(
     "path",
     ["/", "/sessions", "/session/s1", "/run/run1", "/rollout/r0", "/rollout/r2", "/search?q=look",
-     "/run/run1/label?rater=ada"],
+     "/run/run1/label?rater=ada", "/run/run1/fidelity", "/rollout/r0/step/1/asked", "/rollout/r2/world",
+     "/compare?a=run1&b=run2"],
 )  # fmt: skip
 async def test_hostile_text_runs_no_script_and_asks_no_other_host(page, path):
     await page.goto(page.url.rstrip("/") + path)
