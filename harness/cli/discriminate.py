@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from harness.cli.options import budget_options, json_option, print_json, store_option
+from harness.cli.progress import failed_judgements
 from harness.cli.realism import print_panel
 from harness.cli.roles import bar, run_async, sample_options
 
@@ -80,7 +81,7 @@ def judge(store: Store, run: str, flags: dict[str, Any], budget: Budget, window:
 
         ask = Batched(flags["batch_poll"])
     judges = (flags["judge"],) if isinstance(flags["judge"], str) else flags["judge"]
-    with bar("judgements") as tell:
+    with bar("judgements", budget, failed_judgements(store, run)) as tell:
         work = judge_run(
             store, run, judges, measure, budget=budget,
             notice=lambda done, planned: tell(done, total=planned), ask=ask,
