@@ -52,14 +52,19 @@ class Watch:
     total: int | None = None
     _first: int | None = None
     _began: float = 0.0
+    _made: float = field(init=False, default=0.0)
     _looked: float | None = None
     _failed: Mapping[str, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._made = self.clock()
 
     def take(self, done: int, total: int | None) -> None:
         """Take in how far the work is."""
         if self._first is None:
-            # the first word is either about the plan or about the first piece that is done
-            self._first, self._began = (done if total is not None and done != 1 else 0), self.clock()
+            # the first word is of the plan, where the work begins now, or of the first piece that is done
+            planned = total is not None and done != 1
+            self._first, self._began = (done, self.clock()) if planned else (0, self._made)
         self.done = done
         self.total = self.total if total is None else total
 
@@ -163,7 +168,8 @@ def failed_rollouts(store: Store, runs: Collection[str]) -> Failures:
         marks = ",".join("?" * len(runs))
         ends = store.rows(
             "select 'at ' || coalesce(e.stage, 'an unknown stage') as reason, count(*) as n from ends e"
-            f" join rollouts r on r.id=e.rollout where r.run in ({marks}) and e.status='failed' group by 1", tuple(runs),
+            f" join rollouts r on r.id=e.rollout where r.run in ({marks}) and e.status='failed' group by 1",
+            tuple(runs),
         )  # fmt: skip
         return {row["reason"]: row["n"] for row in ends}
 

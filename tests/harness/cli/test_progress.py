@@ -31,6 +31,14 @@ def test_rate_and_time_left_are_of_what_this_command_did_itself():
     assert watch.line() == "rollouts: 50/100 · 10.0/min · 5 min left"
 
 
+def test_the_pace_of_work_that_tells_no_plan_counts_from_its_beginning():
+    clock = Clock()
+    watch = Watch("judgements", clock=clock)
+    clock.now += 10
+    watch.take(1, 5)
+    assert watch.line() == "judgements: 1/5 · 6.0/min · 40 s left"
+
+
 def test_nothing_is_said_of_a_pace_before_anything_is_done():
     watch = Watch("rollouts", clock=Clock())
     watch.take(0, 10)
