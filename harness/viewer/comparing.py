@@ -66,7 +66,10 @@ def prefixes(db: sqlite3.Connection, one: str, other: str, after: str | None, *,
         StoreError: `after` is no place in the list.
     """
     side = has_side(db)
-    facts = "sa.grades as grades_a, sb.grades as grades_b" if side else "null as grades_a, null as grades_b"
+    facts = ", ".join(
+        f"s{x}.grades as grades_{x}, json_extract(s{x}.rungs, '$.unanswered') as unanswered_{x}" if side
+        else f"null as grades_{x}, null as unanswered_{x}" for x in "ab"
+    )  # fmt: skip
     join = " left join side.rollouts sa on sa.id=a.id left join side.rollouts sb on sb.id=b.id" if side else ""
     status_a, status_b = (STATUS.replace("e.", f"e{x}.") for x in "ab")
     on = " and ".join(f"b.{name}=a.{name}" for name in _KEY)
