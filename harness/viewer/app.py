@@ -113,7 +113,7 @@ def _problem(viewer: Viewer) -> Callable[[Request, Exception], Response]:
 
 def _runs(viewer: Viewer, _request: Request, _: Mapping[str, Any]) -> Response:
     with viewer.reader.open() as db:
-        return viewer.page("runs.html.j2", runs=queries.runs(db), here="runs")
+        return viewer.page("runs.html.j2", runs=queries.runs(db, viewer.counts), here="runs")
 
 
 def _sessions(viewer: Viewer, request: Request, _: Mapping[str, Any]) -> Response:
@@ -137,7 +137,7 @@ def _run(viewer: Viewer, request: Request, _: Mapping[str, Any]) -> Response:
     asked = asked_of(request, FILTERS)
     with viewer.reader.open() as db:
         run = known_run(db, request)
-        counts = queries.counts(db, run["id"])
+        counts = viewer.counts(db, run["id"])
         found = queries.rollouts(db, run["id"], asked, counts)
         return viewer.page(
             "run.html.j2",
@@ -154,7 +154,7 @@ def _run(viewer: Viewer, request: Request, _: Mapping[str, Any]) -> Response:
 def _counts(viewer: Viewer, request: Request, _: Mapping[str, Any]) -> Response:
     with viewer.reader.open() as db:
         run = known_run(db, request)
-        return JSONResponse({"counts": queries.counts(db, run["id"])})
+        return JSONResponse({"counts": viewer.counts(db, run["id"])})
 
 
 def _rollout(viewer: Viewer, request: Request, _: Mapping[str, Any]) -> Response:

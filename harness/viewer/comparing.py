@@ -18,6 +18,8 @@ from harness.viewer.queries import PAGE, STATUS, Slice, has_side, place_of
 MOST = 400
 """Rollouts of a run up to which its figures are made for the page; beyond, the command line is the place."""
 
+WINDOW = 10_000
+"""Prefixes that are looked through for one page, so that a page costs the same in a large run."""
 _KEY = ("session", "turn", "step", "sample")
 
 
@@ -73,23 +75,25 @@ def prefixes(db: sqlite3.Connection, one: str, other: str, after: str | None, *,
     join = " left join side.rollouts sa on sa.id=a.id left join side.rollouts sb on sb.id=b.id" if side else ""
     status_a, status_b = (STATUS.replace("e.", f"e{x}.") for x in "ab")
     on = " and ".join(f"b.{name}=a.{name}" for name in _KEY)
-    where, values = ["a.run=?", "b.run=?"], [one, other]
+    key = ", ".join(_KEY)
+    past, start = (f" and ({key}) > (?, ?, ?, ?)", place_of(after, len(_KEY))) if after is not None else ("", [])
+    window = f"select * from rollouts where run=?{past} order by {key} limit {WINDOW}"
+    where, values = ["b.run=?"], [one, *start, other]
     if changed:
         graded = " or coalesce(sa.grades, '')<>coalesce(sb.grades, '')" if side else ""
         where.append(f"({status_a}<>{status_b}{graded})")
-    if after is not None:
-        where.append(f"({', '.join('a.' + n for n in _KEY)}) > (?, ?, ?, ?)")
-        values += place_of(after, len(_KEY))
     rows = db.execute(
         f"select a.id as id_a, b.id as id_b, {', '.join('a.' + n for n in _KEY)}, a.agent, {status_a} as status_a,"
-        f" {status_b} as status_b, {facts} from rollouts a join rollouts b on {on} left join ends ea on ea.rollout=a.id"
-        f" left join ends eb on eb.rollout=b.id{join} where {' and '.join(where)}"
+        f" {status_b} as status_b, {facts} from ({window}) a join rollouts b on {on}"
+        f" left join ends ea on ea.rollout=a.id left join ends eb on eb.rollout=b.id{join} where {' and '.join(where)}"
         f" order by {', '.join('a.' + n for n in _KEY)} limit {PAGE + 1}",
         values,
     ).fetchall()
     made = [{**dict(r), **{g: json.loads(r[g]) if r[g] else {} for g in ("grades_a", "grades_b")}} for r in rows]
-    last = json.dumps([made[PAGE - 1][name] for name in _KEY]) if len(made) > PAGE else None
-    return Slice(tuple(made[:PAGE]), last)
+    if len(made) > PAGE:
+        return Slice(tuple(made[:PAGE]), json.dumps([made[PAGE - 1][name] for name in _KEY]))
+    end = db.execute(f"select {key} from ({window}) limit 1 offset {WINDOW - 1}", [one, *start]).fetchone()
+    return Slice(tuple(made), None if end is None else json.dumps(list(end)))
 
 
 def _plain(value: object) -> str:

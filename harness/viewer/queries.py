@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +20,8 @@ from harness.packing import unpack
 from toolsim.trajectory import JsonObject, Trajectory, load_trajectory
 
 PAGE = 50
+Count = Callable[[sqlite3.Connection, str], dict[str, int]]
+"""The rollouts of a run by how they stand."""
 FILTERS = ("session", "pool", "agent", "repo", "status", "rung", "grade", "verdict")
 """The filters on rollouts, as the address names them."""
 
@@ -71,18 +74,16 @@ def side_file(store: Path) -> Path:
     return store.with_name(store.name + ".search")
 
 
-def runs(db: sqlite3.Connection) -> list[JsonObject]:
-    """All runs, newest first, with rollouts by status."""
-    counts: dict[str, dict[str, int]] = {}
-    for run, status, n in db.execute(
-        "select r.run, coalesce(e.status, 'open'), count(*) from rollouts r left join ends e on e.rollout=r.id"
-        " group by 1, 2"
-    ):
-        counts.setdefault(run, {})[status] = n
+def runs(db: sqlite3.Connection, count: Count | None = None) -> list[JsonObject]:
+    """All runs, newest first; with `count` also rollouts by status (`completed`, `failed`, `open`) in `counts`."""
     found = db.execute("select id, kind, created_at, manifest from runs order by created_at desc, id").fetchall()
-    return [
-        {**dict(row), "manifest": json.loads(row["manifest"]), "counts": counts.get(row["id"], {})} for row in found
-    ]
+    made = []
+    for row in found:
+        counts: Counter[str] = Counter()
+        for status, n in (count(db, row["id"]) if count is not None else {}).items():
+            counts[status.partition(" at ")[0]] += n
+        made.append({**dict(row), "manifest": json.loads(row["manifest"]), "counts": dict(counts)})
+    return made
 
 
 def run_of(db: sqlite3.Connection, run: str) -> JsonObject | None:
@@ -99,6 +100,11 @@ def counts(db: sqlite3.Connection, run: str) -> dict[str, int]:
         (run,),
     )
     return {row[0]: row[1] for row in rows}
+
+
+def size(db: sqlite3.Connection, run: str) -> int:
+    """How many rollouts a run has."""
+    return int(db.execute("select count(*) from rollouts where run=?", (run,)).fetchone()[0])
 
 
 def choices(db: sqlite3.Connection, run: str, statuses: Iterable[str]) -> dict[str, list[str]]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import sqlite3
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlencode
 
@@ -22,6 +23,18 @@ class Viewer:
     reader: Reader
     indexer: search.Indexer
     templates: Environment
+    ended: dict[str, tuple[int, dict[str, int]]] = field(default_factory=dict)
+
+    def counts(self, db: sqlite3.Connection, run: str) -> dict[str, int]:
+        """`queries.counts`, counted once for a run that has nothing open and got no rollout since (ends stay)."""
+        size = queries.size(db, run)
+        known = self.ended.get(run)
+        if known is not None and known[0] == size:
+            return known[1]
+        counts = queries.counts(db, run)
+        if size and "open" not in counts and sum(counts.values()) == size:
+            self.ended[run] = size, counts
+        return counts
 
     def page(self, name: str, code: int = 200, **values: Any) -> HTMLResponse:
         """A template as an answer. Every value that is no markup of the template is escaped."""

@@ -74,7 +74,7 @@ def compare(viewer: Viewer, request: Request, _: Mapping[str, Any]) -> Response:
             found = comparing.prefixes(db, one, other, asked.after, changed="all" not in asked.filters)
             values |= {"found": found, "more": next_page(request, asked, found.next)}
             values["settings"] = comparing.settings(old, new)
-            sizes = sum(queries.counts(db, one).values()), sum(queries.counts(db, other).values())
+            sizes = queries.size(db, one), queries.size(db, other)
     if values["found"] is not None and asked.after is None and one and other:
         with Store(viewer.reader.path, create=False) as store:
             values["figures"] = comparing.figures(store, one, other, sizes)
