@@ -219,10 +219,11 @@ def _take(db: sqlite3.Connection, name: str, agent: str, run: str, pool: str) ->
         if isinstance(one, ToolStep) and one.asked:
             rungs[one.rung or "unanswered"] += 1
             grade = ""
-            if one.recorded is not None:
-                graded = one.answer is not None
-                grade = grade_results(one.recorded, one.answer, one.call, agent).name if graded else "unanswered"
-                grades.update([grade] if graded else [])
+            if one.recorded is not None and one.answer is None:
+                grade = "unanswered"
+            elif one.recorded is not None and one.answer is not None:
+                grade = grade_results(one.recorded, one.answer, one.call, agent).name
+                grades[grade] += 1
             tally[call_class(one.call, agent), one.rung or "unanswered", grade] += 1
     _add(db, "rollout", name, texts)
     facts = (name, sum(rungs.values()), json.dumps(rungs), json.dumps(grades))
