@@ -128,7 +128,7 @@ def rollouts(db: sqlite3.Connection, run: str, asked: Asked, statuses: Iterable[
         return Slice((), None)
     where, values = ["r.run=?"], [run]
     for name, value in asked.filters.items():
-        condition, more = _condition(name, value, indexed=has_side(db))
+        condition, more = _condition(name, value, run, indexed=has_side(db))
         where.append(condition)
         values += more
     if asked.after is not None:
@@ -145,7 +145,7 @@ def rollouts(db: sqlite3.Connection, run: str, asked: Asked, statuses: Iterable[
     return _slice([_read(row) for row in found], lambda row: json.dumps([row[name] for name in _KEY]))
 
 
-def _condition(name: str, value: str, *, indexed: bool) -> tuple[str, list[Any]]:
+def _condition(name: str, value: str, run: str, *, indexed: bool) -> tuple[str, list[Any]]:
     if name == "session":
         return "substr(r.session, 1, ?)=?", [len(value), value]
     if name in {"pool", "agent", "repo"}:
@@ -153,7 +153,7 @@ def _condition(name: str, value: str, *, indexed: bool) -> tuple[str, list[Any]]
     if name == "status":
         return _of_status(value)
     if name == "verdict":
-        return _verdict(value), []
+        return _verdict(value, run)
     if not indexed:
         return "0", []
     return "exists (select 1 from side.has h where h.rollout=r.id and h.what=?)", [f"{name}:{value}"]
@@ -167,16 +167,16 @@ def _of_status(value: str) -> tuple[str, list[Any]]:
     return f"r.id in ({of})", [status, stage or None]
 
 
-def _verdict(value: str) -> str:
+def _verdict(value: str, run: str) -> tuple[str, list[Any]]:
     """A rollout has a pair on which the judges' valid answers are of one mind (`told`, `passed`), or are not."""
     fits = {"told": "=0", "passed": "=1", "undecided": " between 0.001 and 0.999"}.get(value)
     if fits is None:
-        return "0"
-    taken = (
-        "select avg(json_extract(j.facts, '$.simulated_taken')) from judgements j"
-        " where j.run=p.run and j.pair=p.id and j.status='valid'"
+        return "0", []
+    of_one_mind = (
+        "select run, pair from judgements where run=? and status='valid' group by pair"
+        f" having avg(json_extract(facts, '$.simulated_taken')){fits}"
     )
-    return f"exists (select 1 from pairs p where p.run=r.run and p.rollout=r.id and ({taken}){fits})"
+    return f"r.id in (select p.rollout from ({of_one_mind}) j join pairs p on p.run=j.run and p.id=j.pair)", [run]
 
 
 def sessions(db: sqlite3.Connection, asked: Asked) -> Slice:
