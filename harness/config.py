@@ -52,6 +52,7 @@ class RunConfig(BaseModel):
     mcp_servers: tuple[str, ...] = ()
     connector_now: bool = False
     deidentify: Literal["auto", "on", "off"] = "auto"
+    keep_prompts: bool = True
 
     @field_validator("rungs", "affordances", mode="before")
     @classmethod

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 
+from harness import exchanges
 from harness.batch import Notice, Outcome, Prepared, run_batch
 from harness.candidate import fits, open_candidate
 from harness.config import RunConfig
@@ -31,7 +32,7 @@ from toolsim.connectors import Connector
 from toolsim.connectors.package_metadata import public_index
 from toolsim.deid.choice import Deidentify
 from toolsim.model import open_model
-from toolsim.modeltypes import Budget, Model
+from toolsim.modeltypes import Budget, Model, ModelReply, ModelRequest
 from toolsim.prompting import prompt_hashes
 from toolsim.seeds import derive_seed
 from toolsim.shell.base import Shell
@@ -246,7 +247,13 @@ async def _build(
             functools.partial(open_candidate, parts.candidate, scene, config), simulator, seed
         )
     limits = Limits(config.max_steps, config.max_rollout_tokens, None, config.max_seconds)
-    return Rollout(scene, candidate, simulator, write, limits, config.forcing, seed, _recut(config, parts, scene))
+    hear = functools.partial(_hear, parts.store, row.id) if config.keep_prompts else None
+    recut = _recut(config, parts, scene)
+    return Rollout(scene, candidate, simulator, write, limits, config.forcing, seed, recut, hear=hear)
+
+
+def _hear(store: Store, rollout: str, step: int, request: ModelRequest, reply: ModelReply) -> None:
+    exchanges.keep(store, rollout, str(step), request, reply)
 
 
 def open_simulator(
@@ -302,7 +309,9 @@ def run_name(config: RunConfig, criteria: Criteria, system_prompt: str | None) -
     """The name of a run: a hash of what differs from the defaults, so that new settings rename no old run."""
     usual, chosen = _plain(Criteria()), _plain(criteria)
     asked = {name: value for name, value in chosen.items() if value != usual.get(name)}
-    return content_hash([config.model_dump(mode="json", exclude_defaults=True), asked, system_prompt])[:12]
+    return content_hash(
+        [config.model_dump(mode="json", exclude_defaults=True, exclude={"keep_prompts"}), asked, system_prompt]
+    )[:12]
 
 
 def _plain(criteria: Criteria) -> JsonObject:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Literal
 
 from harness.candidate import Candidate
@@ -18,6 +19,8 @@ from harness.rows import End
 from harness.scene import Scene
 from toolsim.errors import BudgetExceeded, ModelError, ShellError, SimulationFailed, ToolsimError
 from toolsim.family import Kin
+from toolsim.modeltypes import ModelReply, ModelRequest
+from toolsim.overhearing import overhear
 from toolsim.rebuild import Fold, Rebuilt
 from toolsim.simulator import Answer, ToolSimulator
 from toolsim.telemetry import Value, span
@@ -46,7 +49,8 @@ class Rollout:
     shows. In both of these a call that cannot be answered is counted and the record is taken in, since the actions
     that follow were made on it. `recut` (`teacher` only) renews the world before each agent message, as a cut there
     would. `asked` (call ids, with recorded actions) are the only calls that the simulator is asked, the others are
-    taken in from the record; `None` is all.
+    taken in from the record; `None` is all. `hear` is told of each model call behind an answer: the step that it
+    is for, what was asked, and the raw reply.
     """
 
     scene: Scene
@@ -58,6 +62,7 @@ class Rollout:
     seed: int = 0
     recut: Recut | None = None
     asked: frozenset[str] | None = None
+    hear: Callable[[int, ModelRequest, ModelReply], None] | None = None
     world: World = field(init=False)
     _record: Fold = field(init=False)
     _results: Mapping[str, Message] = field(init=False)
@@ -126,7 +131,8 @@ class Rollout:
             return passed
         begin = time.monotonic()
         try:
-            answer = await self.simulator.respond(call, self.world, (*self.scene.view, *progress.messages))
+            with overhear(None if self.hear is None else partial(self.hear, progress.steps)):
+                answer = await self.simulator.respond(call, self.world, (*self.scene.view, *progress.messages))
         except SimulationFailed as error:
             if truth is None:
                 raise

@@ -29,6 +29,7 @@ from toolsim.embedded import DEFAULT_CONTEXT, DEFAULT_SLOTS, Server, ServerSetti
 from toolsim.errors import BudgetExceeded, EndpointError, ModelError, ModelUnavailable, OutputInvalid
 from toolsim.jsoncheck import complaints
 from toolsim.modeltypes import Budget, Model, ModelReply, ModelRequest
+from toolsim.overhearing import heard
 from toolsim.pricing import KnownModel, cost_of, known_model, load_prices
 from toolsim.pricing import family_of as family_of_name
 from toolsim.prompting import render
@@ -238,6 +239,7 @@ class OpenAIModel:
         if received.refused is not None:
             raise refuse(received.refused)
         reply = _reply(received, cost, self.name, 1)
+        heard(request, reply)
         if request.schema is None or reply.calls:
             return reply
         wrong, parsed = self._judge(reply, request)
@@ -266,7 +268,9 @@ class OpenAIModel:
             self._budget.charge(received.usage, cost)
         if received.refused is not None:
             raise refuse(received.refused)
-        return _reply(received, cost, self.name, attempts)
+        reply = _reply(received, cost, self.name, attempts)
+        heard(request, reply)
+        return reply
 
     def _body(self, request: ModelRequest, wire: ModuleType) -> JsonObject:
         body: JsonObject = wire.payload(self.name, request)

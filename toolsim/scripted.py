@@ -10,6 +10,7 @@ from typing import TypeAlias
 from toolsim.errors import ModelUnavailable, OutputInvalid, ToolsimError
 from toolsim.jsoncheck import complaints
 from toolsim.modeltypes import Budget, ModelReply, ModelRequest, Usage
+from toolsim.overhearing import heard
 from toolsim.trajectory import JsonObject, ToolCall, ToolDefinition
 
 Line: TypeAlias = ModelReply | str | JsonObject | ToolCall | Sequence[ToolCall] | ToolsimError
@@ -60,7 +61,9 @@ class ScriptedModel:
             reply = replace(reply, usage=Usage(prompt, 0, (len(reply.text) + 3) // 4))
         if self._budget is not None:
             self._budget.charge(reply.usage, 0.0)
-        return _checked(replace(reply, model=reply.model or self.name, cost=reply.cost or 0.0), request)
+        reply = replace(reply, model=reply.model or self.name, cost=reply.cost or 0.0)
+        heard(request, reply)
+        return _checked(reply, request)
 
     async def count_tokens(self, messages: Sequence[JsonObject], tools: Sequence[ToolDefinition] = ()) -> int:
         """Characters over four."""

@@ -18,6 +18,7 @@ from harness.cli.options import (
     say,
     store_option,
 )
+from harness.cli.progress import failed_rollouts
 from harness.cli.roles import bar, config_from, criteria_from, filter_options, run_async
 
 if TYPE_CHECKING:
@@ -141,7 +142,7 @@ def _run(
 
     measure = Measure(pairs=flags["pairs"], seed=config.seed, concurrency=flags["concurrency"])
     means = Means(budget, flags["concurrency"], flags["judge"], measure)
-    with bar("rollouts") as tell:
+    with bar("rollouts", budget, failed_rollouts(store, made.runs.values())) as tell:
         ended, total = 0, len(made.cases) * len(made.runs)
 
         def notice(row: Any, event: str, _: dict[str, Any]) -> None:
@@ -158,7 +159,7 @@ def _run(
 def _leak(store: Store, calls: Path, made: AblationPlan, config: RunConfig, budget: Budget) -> Leakage:
     from harness.ablation.running import leak
 
-    with bar("turns") as tell:
+    with bar("turns", budget) as tell:
         return run_async(leak(store, calls, made, config, budget, lambda done, planned: tell(done, total=planned)))
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from harness.cli.options import any_store_option, budget_options, deidentify_option, json_option, print_json
+from harness.cli.progress import failed_judgements
 from harness.cli.realism import print_panel
 from harness.cli.roles import bar, run_async, sample_options
 
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
     "--batch-poll", type=click.FloatRange(min=0), default=30.0, show_default=True,
     help="Seconds between two looks at a batch.",
 )  # fmt: skip
+@click.option("--prompts/--no-prompts", "keep_prompts", default=True, show_default=True,
+              help="Keep what judges were asked and answered, word for word.")  # fmt: skip
 @click.option("--seed", type=int, default=0, show_default=True, help="Which pairs and fakes are drawn.")
 @click.option("--concurrency", type=click.IntRange(min=1), default=2, show_default=True, help="Judgements at once.")
 @deidentify_option
@@ -71,6 +74,7 @@ def judge(store: Store, run: str, flags: dict[str, Any], budget: Budget, window:
         pairs=flags["pairs"], fakes=flags["fakes"], kinds=tuple(flags["kinds"]) or ("call", "turn"),
         seed=flags["seed"] or 0, concurrency=flags["concurrency"], window=window or Window(),
         variant=flags.get("variant", "plain"), repeats=flags.get("repeats", 0),
+        keep_prompts=flags.get("keep_prompts") is not False,
     )  # fmt: skip
     ask = None
     if flags.get("batch"):
@@ -78,7 +82,7 @@ def judge(store: Store, run: str, flags: dict[str, Any], budget: Budget, window:
 
         ask = Batched(flags["batch_poll"])
     judges = (flags["judge"],) if isinstance(flags["judge"], str) else flags["judge"]
-    with bar("judgements") as tell:
+    with bar("judgements", budget, failed_judgements(store, run)) as tell:
         work = judge_run(
             store, run, judges, measure, budget=budget,
             notice=lambda done, planned: tell(done, total=planned), ask=ask,

@@ -24,6 +24,7 @@ from harness.cli.options import (
     shell_option,
     store_option,
 )
+from harness.cli.progress import failed_rollouts
 from harness.cli.resample import share, watch
 from harness.cli.roles import bar, config_from, criteria_from, filter_options, run_async
 
@@ -138,8 +139,9 @@ def _play(store: Any, calls: Path, flags: dict[str, Any]) -> tuple[dict[Forced, 
     budget = Budget(flags["max_model_calls"], flags["max_tokens"], flags["max_cost"])
     if config.identity_run:
         say("identity run, not a measurement: recorded actions may be answered from their own record")
-    with bar("turns") as tell:
-        notice, planned = watch(store, tell)
+    names: list[str] = []
+    with bar("turns", budget, failed_rollouts(store, names)) as tell:
+        notice, planned = watch(store, tell, runs=names)
         runs = run_async(
             play(
                 store,

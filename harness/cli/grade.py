@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from harness.cli.options import budget_options, deidentify_option, json_option, print_json, print_table, store_option
-from harness.cli.roles import bar, criteria_from, filter_options, open_graders, run_async
+from harness.cli.progress import failed_grades
+from harness.cli.roles import bar, budget_from, criteria_from, filter_options, open_graders, run_async
 
 if TYPE_CHECKING:
     from harness.behaviors.grading import Grading
@@ -114,8 +115,9 @@ async def _grade(store: Store, run: str | None, taxonomy: Taxonomy, flags: dict[
         turns, left = rollouts(store, source)
     window = GraderWindow(flags["tokens"], flags["before_tokens"], not flags["withhold_reasoning"])
     async with AsyncExitStack() as stack:
-        models = open_graders(store.path, flags, stack)
-        with bar("grades") as tell:
+        budget = budget_from(flags)
+        models = open_graders(store.path, flags, stack, budget)
+        with bar("grades", budget, failed_grades(store, source)) as tell:
             return await grade(
                 store, source, turns, taxonomy, models, window=window, seed=flags["seed"],
                 concurrency=flags["concurrency"], notice=lambda done, planned: tell(done, total=planned), left_out=left,
@@ -136,8 +138,9 @@ async def _measure(
     window = GraderWindow(flags["tokens"], flags["before_tokens"], not flags["withhold_reasoning"])
     verdicts = {VERSION: {turn.turn.name: of_taxonomy(monitor(turn.turn), taxonomy) for turn in labelled}}
     async with AsyncExitStack() as stack:
-        for model in open_graders(store, flags, stack):
-            with bar(f"grades by {model.name}") as tell:
+        budget = budget_from(flags)
+        for model in open_graders(store, flags, stack, budget):
+            with bar(f"grades by {model.name}", budget) as tell:
                 said = {}
                 for number, turn in enumerate(labelled, 1):
                     said[turn.turn.name] = await grade_once(model, turn.turn, (), taxonomy, window, flags["seed"])

@@ -17,6 +17,7 @@ from harness.cli.options import (
     print_json,
     say,
 )
+from harness.cli.progress import failed_rollouts
 from harness.cli.roles import Tell, bar, config_from, criteria_from, run_async, run_options, selection_options
 
 if TYPE_CHECKING:
@@ -63,20 +64,28 @@ def play(
 
     if config.identity_run:
         say("identity run, not a measurement: recorded actions may be answered from their own record")
-    with bar("rollouts") as tell:
-        notice, planned = watch(store, tell)
+    runs: list[str] = []
+    with bar("rollouts", budget, failed_rollouts(store, runs)) as tell:
+        notice, planned = watch(store, tell, runs=runs)
         work = pipeline.resample(
             store, calls, config, criteria, budget=budget, concurrency=concurrency, notice=notice, planned=planned
         )
         return run_async(work)
 
 
-def watch(store: Store, tell: Tell, what: str = "run") -> tuple[Notice, Callable[[Plan], None]]:
-    """What to do at each event of a run and when it is planned: count the ended rollouts of all that are planned."""
+def watch(
+    store: Store, tell: Tell, what: str = "run", runs: list[str] | None = None
+) -> tuple[Notice, Callable[[Plan], None]]:
+    """What to do at each event of a run and when it is planned: count the ended rollouts of all that are planned.
+
+    `runs` is given the name of the run as soon as it is known.
+    """
     ended = 0
 
     def planned(plan: Plan) -> None:
         nonlocal ended
+        if runs is not None:
+            runs.append(plan.run)
         ended = sum(end is not None for _, end in store.rollouts(plan.run))
         resumed = f" (resumed), {ended} done before" if plan.resumed else ""
         say(f"{what} {plan.run}: {len(plan.rows)} rollouts, {len(plan.excluded)} sessions left out{resumed}")

@@ -1,23 +1,22 @@
-"""Flags that set up a run, and the progress and summaries that running commands print."""
+"""Flags that set up a run, and what they are made into."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Iterator
-from contextlib import AsyncExitStack, contextmanager
+from collections.abc import Coroutine
+from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from harness.cli.options import F, _stack, deidentify_option, moment, shell_option
+from harness.cli.progress import Tell, bar
 
 if TYPE_CHECKING:
     from harness.config import RunConfig
     from harness.selection import Criteria
-    from toolsim.modeltypes import Model
+    from toolsim.modeltypes import Budget, Model
 
 T = TypeVar("T")
 
@@ -69,6 +68,8 @@ _SIMULATOR = (
     click.option("--max-rollout-tokens", type=int, default=None, help="Tokens per rollout."),
     click.option("--context", type=int, default=None, help="Window of the embedded model, in tokens."),
     deidentify_option,
+    click.option("--prompts/--no-prompts", "keep_prompts", default=None,
+                 help="Keep what the simulator's model was asked and answered, word for word.  [default: keep]"),
     click.option("--seed", type=int, default=None, help="Everything drawn is drawn from it.  [default: 0]"),
     click.option("--config", "config_file", type=click.Path(exists=True, path_type=Path), default=None,
                  help="Settings by name, YAML."),
@@ -132,13 +133,21 @@ def config_from(flags: dict[str, Any]) -> RunConfig:
     return resolve({name: flags.get(name) for name in RunConfig.model_fields}, flags["config_file"])
 
 
-def open_graders(store: Path, flags: dict[str, Any], stack: AsyncExitStack) -> list[Model]:
+def budget_from(flags: dict[str, Any]) -> Budget:
+    """The limits of model calls."""
+    from toolsim.modeltypes import Budget
+
+    return Budget(flags["max_model_calls"], flags["max_tokens"], flags["max_cost"])
+
+
+def open_graders(
+    store: Path, flags: dict[str, Any], stack: AsyncExitStack, budget: Budget | None = None
+) -> list[Model]:
     """The models of `--grader`, each once, under one budget; closed with `stack`. `none` opens nothing."""
     from toolsim.deid.choice import beside
     from toolsim.model import open_model
-    from toolsim.modeltypes import Budget
 
-    budget = Budget(flags["max_model_calls"], flags["max_tokens"], flags["max_cost"])
+    budget = budget or budget_from(flags)
     maps = beside(store, flags["deidentify"] or "auto")
     opened = [open_model(name, budget=budget, deidentify=maps) for name in dict.fromkeys(flags["graders"])]
     models = [model for model in opened if model is not None]
@@ -152,46 +161,11 @@ def run_async(work: Coroutine[Any, Any, T]) -> T:
     return asyncio.run(work)
 
 
-class Tell(Protocol):
-    """Says how far the work is; `total` as soon as it is known."""
-
-    def __call__(self, done: int, text: str = "", total: int | None = None) -> None:
-        """`done` pieces of work are ended; `text` is about the last one."""
-
-
-@contextmanager
-def bar(what: str) -> Iterator[Tell]:
-    """A progress bar on stderr, or nothing but plain lines where it is no terminal."""
-    console = Console(stderr=True)
-    if not console.is_terminal:
-        known: int | None = None
-
-        def plain(done: int, text: str = "", total: int | None = None) -> None:
-            nonlocal known
-            known = known if total is None else total
-            click.echo(f"{what}: {done}/{'?' if known is None else known} {text}".rstrip(), err=True)
-
-        yield plain
-        return
-    columns = (
-        SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
-        TextColumn("{task.fields[text]}"),
-    )  # fmt: skip
-    with Progress(*columns, console=console) as progress:
-        task = progress.add_task(what, total=None, text="")
-
-        def drawn(done: int, text: str = "", total: int | None = None) -> None:
-            progress.update(task, completed=done, text=text)
-            if total is not None:
-                progress.update(task, total=total)
-
-        yield drawn
-
-
 __all__ = [
     "F",
     "Tell",
     "bar",
+    "budget_from",
     "candidate_options",
     "config_from",
     "criteria_from",

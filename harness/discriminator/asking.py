@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TypeAlias, TypeVar
 
-from harness import verdicts
+from harness import exchanges, verdicts
 from harness.discriminator.judge import ORDERS, Judgement, NoJudgement, judge_once
 from harness.discriminator.pairs import Pair, Sides
 from harness.discriminator.serialise import Window
@@ -15,6 +16,7 @@ from harness.discriminator.variants import Variant
 from harness.store import Store
 from toolsim.errors import BudgetExceeded
 from toolsim.modeltypes import Model
+from toolsim.overhearing import overhear
 from toolsim.trajectory import JsonObject
 
 Q = TypeVar("Q")
@@ -26,6 +28,7 @@ class Measure:
     """How to measure: at most `pairs` non-identical pairs and `fakes` planted ones; `kinds` of `call`, `turn`.
 
     `repeats` of the pairs are asked about a second time; `variant` says what is done to the pairs before.
+    `keep_prompts` keeps what the judge was asked and said, word for word.
     """
 
     pairs: int = 100
@@ -36,6 +39,7 @@ class Measure:
     window: Window = field(default_factory=Window)
     variant: Variant = "plain"
     repeats: int = 0
+    keep_prompts: bool = True
 
 
 ASK_AGAIN = frozenset({"EndpointError"})
@@ -78,8 +82,11 @@ async def ask_judge(
     """
 
     async def ask(question: Question) -> Judgement | NoJudgement:
-        _, pair, sides = question
-        return await judge_once(judge, pair, sides, window=measure.window, seed=measure.seed, occasion=int(again))
+        run, pair, sides = question
+        place = f"{judge.name}/{sides}{'/again' if again else ''}"
+        ear = partial(exchanges.keep, store, exchanges.of_pair(run, pair.id), place) if measure.keep_prompts else None
+        with overhear(ear):
+            return await judge_once(judge, pair, sides, window=measure.window, seed=measure.seed, occasion=int(again))
 
     def kept(question: Question, answer: Judgement | NoJudgement) -> None:
         keep(store, question[0], judge.name, answer, again=again)

@@ -11,8 +11,9 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
-from harness import verdicts
+from harness import exchanges, verdicts
 from harness.discriminator.asking import Measure, Notice, Question, keep
 from harness.discriminator.judge import Judgement, NoJudgement, judge_request, no_judgement, read_judgement
 from harness.discriminator.pairs import Pair, Sides, read_pair
@@ -21,6 +22,7 @@ from toolsim import batches
 from toolsim.errors import BudgetExceeded, EndpointError, ModelError, ModelUnavailable
 from toolsim.model import OpenAIModel
 from toolsim.modeltypes import Model
+from toolsim.overhearing import overhear
 from toolsim.trajectory import JsonObject
 
 
@@ -98,7 +100,9 @@ async def _take(
         key, _, sides = name.partition(".")
         if key in pairs and sides in ("rs", "sr"):
             order: Sides = "rs" if sides == "rs" else "sr"
-            answer = _read(judge, pairs[key], order, found.get(name, missing), facts, measure)
+            place = exchanges.of_pair(run, pairs[key].id), f"{judge.name}/{order}"
+            with overhear(partial(exchanges.keep, store, *place) if measure.keep_prompts else None):
+                answer = _read(judge, pairs[key], order, found.get(name, missing), facts, measure)
             keep(store, run, judge.name, answer)
 
 

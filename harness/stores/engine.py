@@ -45,6 +45,10 @@ class Engine(Protocol):
         """SQL for the text of one member of a JSON column."""
         ...
 
+    def items(self, table: str, column: str) -> str:
+        """SQL of all items (`item`) of the JSON lists of texts in a column."""
+        ...
+
     def close(self) -> None:
         """Close the connection."""
         ...

@@ -112,6 +112,10 @@ class PostgresEngine:
             with self._named():
                 self.connection.execute("vacuum full")
 
+    def items(self, table: str, column: str) -> str:
+        """See `Engine.items`."""
+        return f"select jsonb_array_elements_text({column}::jsonb) as item from {table}"
+
     def field(self, column: str, name: str) -> str:
         """SQL for the text of one member of a JSON column."""
         return f"(({column})::json ->> '{name}')"

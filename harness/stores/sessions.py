@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal, TypeAlias
 
+from harness import exchanges
 from harness.errors import StoreError
 from harness.packing import pack, unpack
 from harness.pools import pool_of
@@ -148,6 +149,11 @@ class Sessions(Part):
         # planted fakes belong to no rollout, but hold the text of a session
         pairs = f"{self.engine.field('facts', 'session')}=:id"
         values = {"id": state, "recorded": recorded}
+        owners = (
+            "select id as owner from rollouts where session=:id union all"
+            f" select run || '/' || id from pairs where {pairs}"
+        )
+        removed["exchanges"] += exchanges.purge(self.engine, [row["owner"] for row in self.engine.rows(owners, values)])
         self.engine.execute(
             "insert into purged select sha256, :recorded from sessions where id=:id on conflict do nothing", values
         )

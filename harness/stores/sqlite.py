@@ -92,6 +92,10 @@ class SqliteEngine:
         """SQL for the text of one member of a JSON column."""
         return f"json_extract({column}, '$.{name}')"
 
+    def items(self, table: str, column: str) -> str:
+        """See `Engine.items`."""
+        return f"select t.value as item from {table} e, json_each(e.{column}) t"
+
     def _open(self) -> sqlite_utils.Database:
         if not self._create and not self.path.exists():
             raise StoreError(f"there is no store at {self.path}; `deploysim import` makes one")

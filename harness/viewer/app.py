@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
@@ -15,7 +14,7 @@ from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, RedirectResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
@@ -24,27 +23,16 @@ from harness.errors import HarnessError
 from harness.labels import CHOICES, Label, sides_for
 from harness.report.inert import inert
 from harness.store import Store
-from harness.viewer import labelling, pages, queries, search
+from harness.viewer import labelling, pages, queries, search, views
 from harness.viewer.forms import day, repo_name, short
 from harness.viewer.guard import Guard
-from harness.viewer.queries import FILTERS, Asked, Reader
+from harness.viewer.queries import FILTERS, Reader
+from harness.viewer.sharing import Viewer, asked_of, known_run, next_page, whole_number
+from repos.errors import RepositoryError
+from toolsim.errors import ToolsimError
 
 HERE = Path(__file__).parent
 MOST_SENT = 40_000
-
-
-@dataclass(frozen=True, slots=True)
-class Viewer:
-    """What all pages share: the store to read, the index that grows beside it, and the templates."""
-
-    reader: Reader
-    indexer: search.Indexer
-    templates: Environment
-
-    def page(self, name: str, code: int = 200, **values: Any) -> HTMLResponse:
-        """A template as an answer. Every value that is no markup of the template is escaped."""
-        text = self.templates.get_template(name).render(**values)
-        return HTMLResponse(text.encode("utf-8", "replace"), code)
 
 
 def build(store: Path, token: str, hosts: frozenset[str]) -> ASGIApp:
@@ -68,12 +56,17 @@ def build(store: Path, token: str, hosts: frozenset[str]) -> ASGIApp:
         route("/run/{id}/counts.json", _counts),
         route("/run/{id}/label", _label),
         route("/run/{id}/label", _answer, ("POST",)),
+        route("/run/{id}/fidelity", views.fidelity),
+        route("/run/{id}/pair/{pair}/asked", views.asked_judges),
+        route("/compare", views.compare),
         route("/rollout/{id}", _rollout),
+        route("/rollout/{id}/world", views.world),
+        route("/rollout/{id}/step/{n:int}/asked", views.asked_simulator),
         route("/rollout/{id}/step/{n:int}/{side}", _text),
         route("/search", _search),
         Mount("/static", StaticFiles(directory=HERE / "static")),
     ]
-    handlers = {HTTPException: _problem(viewer), HarnessError: _problem(viewer)}
+    handlers = {kind: _problem(viewer) for kind in (HTTPException, HarnessError, RepositoryError, ToolsimError)}
     return Guard(Starlette(routes=routes, lifespan=lifespan, exception_handlers=handlers), token, hosts)
 
 
@@ -118,31 +111,21 @@ def _problem(viewer: Viewer) -> Callable[[Request, Exception], Response]:
     return shown
 
 
-def _asked(request: Request, names: tuple[str, ...]) -> Asked:
-    given = {name: value for name in names if (value := request.query_params.get(name))}
-    return Asked(given, request.query_params.get("after"))
-
-
-def _next(request: Request, asked: Asked, key: str | None) -> str | None:
-    """The address of the next page of a list."""
-    return None if key is None else f"{request.url.path}?{urlencode({**asked.filters, 'after': key})}"
-
-
 def _runs(viewer: Viewer, _request: Request, _: Mapping[str, Any]) -> Response:
     with viewer.reader.open() as db:
-        return viewer.page("runs.html.j2", runs=queries.runs(db), here="runs")
+        return viewer.page("runs.html.j2", runs=queries.runs(db, viewer.counts), here="runs")
 
 
 def _sessions(viewer: Viewer, request: Request, _: Mapping[str, Any]) -> Response:
-    asked = _asked(request, ("agent", "repo", "pool"))
+    asked = asked_of(request, ("agent", "repo", "pool"))
     with viewer.reader.open() as db:
         found, choices = queries.sessions(db, asked), queries.session_choices(db)
-    more = _next(request, asked, found.next)
+    more = next_page(request, asked, found.next)
     return viewer.page("sessions.html.j2", found=found, asked=asked, choices=choices, more=more, here="sessions")
 
 
 def _session(viewer: Viewer, request: Request, _: Mapping[str, Any]) -> Response:
-    name, first = request.path_params["id"], _whole(request, "from")
+    name, first = request.path_params["id"], whole_number(request, "from")
     with viewer.reader.open() as db:
         found = pages.session(db, name, first)
         if found is None:
@@ -151,15 +134,15 @@ def _session(viewer: Viewer, request: Request, _: Mapping[str, Any]) -> Response
 
 
 def _run(viewer: Viewer, request: Request, _: Mapping[str, Any]) -> Response:
-    asked = _asked(request, FILTERS)
+    asked = asked_of(request, FILTERS)
     with viewer.reader.open() as db:
-        run = _known_run(db, request)
-        found = queries.rollouts(db, run["id"], asked)
-        counts = queries.counts(db, run["id"])
+        run = known_run(db, request)
+        counts = viewer.counts(db, run["id"])
+        found = queries.rollouts(db, run["id"], asked, counts)
         return viewer.page(
             "run.html.j2",
             run=run, found=found, asked=asked, here="runs",
-            more=_next(request, asked, found.next),
+            more=next_page(request, asked, found.next),
             choices=queries.choices(db, run["id"], counts),
             counts=counts,
             excluded=queries.exclusions(db, run["id"]),
@@ -170,13 +153,13 @@ def _run(viewer: Viewer, request: Request, _: Mapping[str, Any]) -> Response:
 
 def _counts(viewer: Viewer, request: Request, _: Mapping[str, Any]) -> Response:
     with viewer.reader.open() as db:
-        run = _known_run(db, request)
-        return JSONResponse({"counts": queries.counts(db, run["id"])})
+        run = known_run(db, request)
+        return JSONResponse({"counts": viewer.counts(db, run["id"])})
 
 
 def _rollout(viewer: Viewer, request: Request, _: Mapping[str, Any]) -> Response:
     with viewer.reader.open() as db:
-        found = pages.rollout(db, request.path_params["id"], _whole(request, "from"))
+        found = pages.rollout(db, request.path_params["id"], whole_number(request, "from"))
     if found is None:
         raise HTTPException(404, "There is no such rollout in this store.")
     return viewer.page("rollout.html.j2", r=found, here="runs")
@@ -204,7 +187,7 @@ def _search(viewer: Viewer, request: Request, _: Mapping[str, Any]) -> Response:
 def _label(viewer: Viewer, request: Request, _: Mapping[str, Any]) -> Response:
     rater = request.query_params.get("rater", "").strip()[:60]
     with viewer.reader.open() as db:
-        run = _known_run(db, request)
+        run = known_run(db, request)
         shown = labelling.next_pair(db, run["id"], rater) if rater else None
         last = labelling.last_answer(db, run["id"], rater) if rater else None
         human = labelling.human(db, run["id"])
@@ -223,17 +206,3 @@ def _answer(viewer: Viewer, request: Request, form: Mapping[str, Any]) -> Respon
         note = str(form.get("note", "")).strip()[:2000]
         store.add_label(Label(run, pair, rater, sides_for(run, rater, pair), choice, time.time(), note))
     return RedirectResponse(f"{request.url.path}?{urlencode({'rater': rater})}", 303)
-
-
-def _known_run(db: Any, request: Request) -> dict[str, Any]:
-    run = queries.run_of(db, request.path_params["id"])
-    if run is None:
-        raise HTTPException(404, "There is no such run in this store.")
-    return run
-
-
-def _whole(request: Request, name: str) -> int:
-    text = request.query_params.get(name, "0")
-    if not text.isdecimal() or len(text) > 9:
-        raise HTTPException(400, f"{name} is a number from 0.")
-    return int(text)

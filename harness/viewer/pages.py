@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
+from harness import exchanges
 from harness.ledger import ModelStep, ToolStep, read_steps
 from harness.packing import unpack
 from harness.rows import LedgerStep
 from harness.viewer import queries, search
+from harness.viewer.found import Said, said_of
 from harness.viewer.turn import Row, Verdict, by_texts, call_text, forced_rows, free_rows, verdicts_on, with_diffs
 from toolsim.trajectory import JsonObject, Message, Session, effects, split, turns
 
@@ -19,6 +22,8 @@ STEPS = 120
 """Steps of a ledger on one page."""
 ITEMS = 100
 _SNIPPET = 160
+MOST_OF_PROMPT = 60_000
+"""Characters of a message of a prompt, or of an answer, on a page."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +40,8 @@ class RolloutPage:
     after: str | None
     rungs: dict[str, int]
     grades: dict[str, int]
+    said: Said = field(default_factory=Said)
+    asked: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def next(self) -> int | None:
@@ -99,6 +106,7 @@ def rollout(db: sqlite3.Connection, name: str, first: int) -> RolloutPage | None
         row, tuple(with_diffs(rows)), first, queries.step_count(db, name), forced, whole, before, after,
         dict(Counter(r.rung for r in calls if r.rung is not None).most_common()),
         dict(Counter(r.grade for r in calls if r.grade is not None).most_common()),
+        said_of(db, row, steps, forced=forced), exchanges.places(db, name),
     )  # fmt: skip
 
 

@@ -7,22 +7,26 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from harness import exchanges
 from harness.errors import StoreError
 from harness.packing import unpack
 from toolsim.trajectory import JsonObject, Trajectory, load_trajectory
 
 PAGE = 50
+Count = Callable[[sqlite3.Connection, str], dict[str, int]]
+"""The rollouts of a run by how they stand."""
 FILTERS = ("session", "pool", "agent", "repo", "status", "rung", "grade", "verdict")
 """The filters on rollouts, as the address names them."""
 
 _KEY = ("session", "turn", "step", "sample", "id")
-_STATUS = "coalesce(e.status || coalesce(' at ' || e.stage, ''), 'open')"
+STATUS = "coalesce(e.status || coalesce(' at ' || e.stage, ''), 'open')"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,18 +74,16 @@ def side_file(store: Path) -> Path:
     return store.with_name(store.name + ".search")
 
 
-def runs(db: sqlite3.Connection) -> list[JsonObject]:
-    """All runs, newest first, with rollouts by status."""
-    counts: dict[str, dict[str, int]] = {}
-    for run, status, n in db.execute(
-        "select r.run, coalesce(e.status, 'open'), count(*) from rollouts r left join ends e on e.rollout=r.id"
-        " group by 1, 2"
-    ):
-        counts.setdefault(run, {})[status] = n
+def runs(db: sqlite3.Connection, count: Count | None = None) -> list[JsonObject]:
+    """All runs, newest first; with `count` also rollouts by status (`completed`, `failed`, `open`) in `counts`."""
     found = db.execute("select id, kind, created_at, manifest from runs order by created_at desc, id").fetchall()
-    return [
-        {**dict(row), "manifest": json.loads(row["manifest"]), "counts": counts.get(row["id"], {})} for row in found
-    ]
+    made = []
+    for row in found:
+        counts: Counter[str] = Counter()
+        for status, n in (count(db, row["id"]) if count is not None else {}).items():
+            counts[status.partition(" at ")[0]] += n
+        made.append({**dict(row), "manifest": json.loads(row["manifest"]), "counts": dict(counts)})
+    return made
 
 
 def run_of(db: sqlite3.Connection, run: str) -> JsonObject | None:
@@ -93,11 +95,16 @@ def run_of(db: sqlite3.Connection, run: str) -> JsonObject | None:
 def counts(db: sqlite3.Connection, run: str) -> dict[str, int]:
     """The rollouts of a run by how they stand: what a page of a running run asks for again and again."""
     rows = db.execute(
-        f"select {_STATUS}, count(*) from rollouts r left join ends e on e.rollout=r.id where r.run=? group by 1"
+        f"select {STATUS}, count(*) from rollouts r left join ends e on e.rollout=r.id where r.run=? group by 1"
         " order by 2 desc",
         (run,),
     )
     return {row[0]: row[1] for row in rows}
+
+
+def size(db: sqlite3.Connection, run: str) -> int:
+    """How many rollouts a run has."""
+    return int(db.execute("select count(*) from rollouts where run=?", (run,)).fetchone()[0])
 
 
 def choices(db: sqlite3.Connection, run: str, statuses: Iterable[str]) -> dict[str, list[str]]:
@@ -112,20 +119,25 @@ def choices(db: sqlite3.Connection, run: str, statuses: Iterable[str]) -> dict[s
     }
 
 
-def rollouts(db: sqlite3.Connection, run: str, asked: Asked) -> Slice:
-    """The rollouts of a run that fit the filters, in order of session and cut."""
+def rollouts(db: sqlite3.Connection, run: str, asked: Asked, statuses: Iterable[str] | None = None) -> Slice:
+    """The rollouts of a run that fit the filters, in order of session and cut.
+
+    `statuses` are all that the run has: what none has needs no walk over the whole run.
+    """
+    if statuses is not None and asked.filters.get("status", "") not in ("", *statuses):
+        return Slice((), None)
     where, values = ["r.run=?"], [run]
     for name, value in asked.filters.items():
-        condition, more = _condition(name, value, indexed=has_side(db))
+        condition, more = _condition(name, value, run, indexed=has_side(db))
         where.append(condition)
         values += more
     if asked.after is not None:
         where.append(f"({', '.join('r.' + n for n in _KEY)}) > (?, ?, ?, ?, ?)")
-        values += _key(asked.after, len(_KEY))
+        values += place_of(asked.after, len(_KEY))
     facts = ", s.calls, s.rungs, s.grades" if has_side(db) else ", null as calls, null as rungs, null as grades"
     join = " left join side.rollouts s on s.id=r.id" if has_side(db) else ""
     found = db.execute(
-        f"select r.id, r.session, r.turn, r.step, r.sample, r.pool, r.repo, r.agent, {_STATUS} as status{facts}"
+        f"select r.id, r.session, r.turn, r.step, r.sample, r.pool, r.repo, r.agent, {STATUS} as status{facts}"
         f" from rollouts r left join ends e on e.rollout=r.id{join} where {' and '.join(where)}"
         f" order by {', '.join('r.' + n for n in _KEY)} limit {PAGE + 1}",
         values,
@@ -133,30 +145,38 @@ def rollouts(db: sqlite3.Connection, run: str, asked: Asked) -> Slice:
     return _slice([_read(row) for row in found], lambda row: json.dumps([row[name] for name in _KEY]))
 
 
-def _condition(name: str, value: str, *, indexed: bool) -> tuple[str, list[Any]]:
+def _condition(name: str, value: str, run: str, *, indexed: bool) -> tuple[str, list[Any]]:
     if name == "session":
         return "substr(r.session, 1, ?)=?", [len(value), value]
     if name in {"pool", "agent", "repo"}:
         return f"r.{name}=?", [value]
     if name == "status":
-        return f"{_STATUS}=?", [value]
+        return _of_status(value)
     if name == "verdict":
-        return _verdict(value), []
+        return _verdict(value, run)
     if not indexed:
         return "0", []
     return "exists (select 1 from side.has h where h.rollout=r.id and h.what=?)", [f"{name}:{value}"]
 
 
-def _verdict(value: str) -> str:
+def _of_status(value: str) -> tuple[str, list[Any]]:
+    if value == "open":
+        return "not exists (select 1 from ends o where o.rollout=r.id)", []
+    status, _, stage = value.partition(" at ")
+    of = "select rollout from ends where status=? and stage is ?"
+    return f"r.id in ({of})", [status, stage or None]
+
+
+def _verdict(value: str, run: str) -> tuple[str, list[Any]]:
     """A rollout has a pair on which the judges' valid answers are of one mind (`told`, `passed`), or are not."""
     fits = {"told": "=0", "passed": "=1", "undecided": " between 0.001 and 0.999"}.get(value)
     if fits is None:
-        return "0"
-    taken = (
-        "select avg(json_extract(j.facts, '$.simulated_taken')) from judgements j"
-        " where j.run=p.run and j.pair=p.id and j.status='valid'"
+        return "0", []
+    of_one_mind = (
+        "select run, pair from judgements where run=? and status='valid' group by pair"
+        f" having avg(json_extract(facts, '$.simulated_taken')){fits}"
     )
-    return f"exists (select 1 from pairs p where p.run=r.run and p.rollout=r.id and ({taken}){fits})"
+    return f"r.id in (select p.rollout from ({of_one_mind}) j join pairs p on p.run=j.run and p.id=j.pair)", [run]
 
 
 def sessions(db: sqlite3.Connection, asked: Asked) -> Slice:
@@ -168,7 +188,7 @@ def sessions(db: sqlite3.Connection, asked: Asked) -> Slice:
             values.append(asked.filters[name])
     if asked.after is not None:
         where.append("(coalesce(started_at, 0), id) < (?, ?)")
-        values += _key(asked.after, 2)
+        values += place_of(asked.after, 2)
     found = db.execute(
         "select id, agent, agent_version, repo, model, coalesce(started_at, 0) as started_at, turns, calls, pool"
         f" from sessions where {' and '.join(where)} order by coalesce(started_at, 0) desc, id desc limit {PAGE + 1}",
@@ -188,7 +208,7 @@ def session_choices(db: sqlite3.Connection) -> dict[str, list[str]]:
 def rollouts_of(db: sqlite3.Connection, session: str) -> list[JsonObject]:
     """The rollouts of a session in any run, at most one page."""
     rows = db.execute(
-        f"select r.id, r.run, r.turn, r.step, r.sample, {_STATUS} as status from rollouts r"
+        f"select r.id, r.run, r.turn, r.step, r.sample, {STATUS} as status from rollouts r"
         f" left join ends e on e.rollout=r.id where r.session=? order by r.run, r.turn, r.step, r.sample limit {PAGE}",
         (session,),
     )
@@ -198,13 +218,19 @@ def rollouts_of(db: sqlite3.Connection, session: str) -> list[JsonObject]:
 def rollout_of(db: sqlite3.Connection, rollout: str) -> JsonObject | None:
     """One rollout with its end."""
     row = db.execute(
-        f"select r.*, {_STATUS} as status, e.reason, e.facts as end_facts from rollouts r"
+        f"select r.*, {STATUS} as status, e.reason, e.facts as end_facts from rollouts r"
         " left join ends e on e.rollout=r.id where r.id=?",
         (rollout,),
     ).fetchone()
     if row is None:
         return None
     return {**dict(row), "facts": json.loads(row["facts"]), "end_facts": json.loads(row["end_facts"] or "{}")}
+
+
+def rollout_of_pair(db: sqlite3.Connection, run: str, pair: str) -> str | None:
+    """The rollout that a pair is of; `None` for planted fakes and pairs that are not there."""
+    row = db.execute("select rollout from pairs where run=? and id=?", (run, pair)).fetchone()
+    return None if row is None else row[0]
 
 
 def neighbours(db: sqlite3.Connection, row: Mapping[str, Any]) -> tuple[str | None, str | None]:
@@ -248,9 +274,11 @@ def judged(db: sqlite3.Connection, run: str, rollout: str) -> list[JsonObject]:
         ).fetchall()
         if answers:
             said = [{**dict(a), "facts": json.loads(a["facts"])} for a in answers]
-            found.append(
-                {"id": pair["id"], "kind": pair["kind"], "body": json.loads(unpack(pair["body"])), "said": said}
-            )
+            asked = exchanges.places(db, exchanges.of_pair(run, pair["id"]))
+            found.append({
+                "id": pair["id"], "kind": pair["kind"], "body": json.loads(unpack(pair["body"])), "said": said,
+                "asked": asked,
+            })  # fmt: skip
     return found
 
 
@@ -262,6 +290,15 @@ def exclusions(db: sqlite3.Connection, run: str) -> list[tuple[str, int]]:
     return [(row[0], row[1]) for row in rows]
 
 
+def tally(db: sqlite3.Connection, run: str) -> list[JsonObject]:
+    """The calls of a run's ended rollouts by agent, pool, kind, rung and grade, as far as the index goes."""
+    there = has_side(db) and db.execute("select 1 from side.sqlite_master where name='tally'").fetchone()
+    if not there:
+        return []
+    rows = db.execute("select agent, pool, kind, rung, grade, n from side.tally where run=?", (run,))
+    return [dict(row) for row in rows]
+
+
 def has_side(db: sqlite3.Connection) -> bool:
     """Whether a search index stands beside the store."""
     return any(row["name"] == "side" for row in db.execute("pragma database_list"))
@@ -271,7 +308,12 @@ def _slice(rows: Sequence[Mapping[str, Any]], key: Any) -> Slice:
     return Slice(tuple(rows[:PAGE]), key(rows[PAGE - 1]) if len(rows) > PAGE else None)
 
 
-def _key(text: str, count: int) -> list[Any]:
+def place_of(text: str, count: int) -> list[Any]:
+    """The key in an address as its values.
+
+    Raises:
+        StoreError: it is none.
+    """
     try:
         key = json.loads(text)
     except ValueError as error:

@@ -1,7 +1,8 @@
 """The search index of a store, a file of its own beside it: made as needed, brought up to date piece by piece.
 
-It holds words of sessions and ended rollouts (FTS5, without the texts themselves) and for each ended rollout which
-rungs and grades it has. Everything in it can be made again from the store; `coverage` says how far it goes.
+It holds words of sessions and ended rollouts (FTS5, without the texts themselves), for each ended rollout which rungs
+and grades it has, and of each run how many calls of which kind, rung and grade. Everything in it can be made again from
+the store; `coverage` says how far it goes.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from multiprocessing import get_context
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
 
+from harness.callclass import call_class
 from harness.errors import StoreError
 from harness.fidelity import grade_results
 from harness.ledger import ModelStep, ToolStep, read_steps
@@ -29,13 +31,15 @@ from toolsim.trajectory import Message, canonical_json, load_trajectory
 MOST = 2000
 """Characters of each message, call and result that can be found."""
 BATCH = 40
-_VERSION = 1
+_VERSION = 2
 _WAIT = 5.0
 _HITS = 50
 _TABLES = """
 create table if not exists sessions (id text primary key) without rowid;
 create table if not exists rollouts (id text primary key, calls int, rungs text, grades text) without rowid;
 create table if not exists has (rollout text, what text, primary key (rollout, what)) without rowid;
+create table if not exists tally (run text, agent text, pool text, kind text, rung text, grade text, n int,
+    primary key (run, agent, pool, kind, rung, grade)) without rowid;
 create table if not exists places (rowid integer primary key, kind text, id text, place int);
 create virtual table if not exists words using fts5(text, content='', tokenize="unicode61 tokenchars '_'");
 """
@@ -102,8 +106,7 @@ def step(store: Path, batch: int = BATCH) -> bool:
     with closing(_open(store)) as db:
         if _stale(db):
             db.close()
-            for end in ("", "-wal", "-shm"):
-                side_file(store).with_name(side_file(store).name + end).unlink(missing_ok=True)
+            _remove(store)
             return True
         done = _sessions(db, batch)
         done += _rollouts(db, batch)
@@ -142,6 +145,8 @@ def _quoted(words: str) -> Iterator[str]:
 
 def _open(store: Path) -> sqlite3.Connection:
     place = side_file(store)
+    if place.exists() and _version(place) not in (0, _VERSION):
+        _remove(store)
     if not place.exists():
         place.touch(0o600)
     db = sqlite3.connect(place, timeout=30, uri=True, isolation_level=None)
@@ -152,6 +157,16 @@ def _open(store: Path) -> sqlite3.Connection:
         db.execute(f"pragma user_version={_VERSION}")
     db.execute("attach database ? as store", (f"{store.absolute().as_uri()}?mode=ro",))
     return db
+
+
+def _version(place: Path) -> int:
+    with closing(sqlite3.connect(place, timeout=30)) as db:
+        return int(db.execute("pragma user_version").fetchone()[0])
+
+
+def _remove(store: Path) -> None:
+    for end in ("", "-wal", "-shm"):
+        side_file(store).with_name(side_file(store).name + end).unlink(missing_ok=True)
 
 
 def _stale(db: sqlite3.Connection) -> bool:
@@ -181,34 +196,44 @@ def _sessions(db: sqlite3.Connection, batch: int) -> int:
 
 def _rollouts(db: sqlite3.Connection, batch: int) -> int:
     rows = db.execute(
-        "select e.rollout, r.agent from store.ends e join store.rollouts r on r.id=e.rollout"
+        "select e.rollout, r.agent, r.run, r.pool from store.ends e join store.rollouts r on r.id=e.rollout"
         " where not exists (select 1 from main.rollouts d where d.id=e.rollout) limit ?",
         (batch,),
     ).fetchall()
     if rows:
         db.execute("begin")
-        for name, agent in rows:
-            _take(db, name, agent)
+        for row in rows:
+            _take(db, *row)
         db.execute("commit")
     return len(rows)
 
 
-def _take(db: sqlite3.Connection, name: str, agent: str) -> None:
+def _take(db: sqlite3.Connection, name: str, agent: str, run: str, pool: str) -> None:
     rungs: Counter[str] = Counter()
     grades: Counter[str] = Counter()
     texts: list[tuple[int, str]] = []
+    tally: Counter[tuple[str, str, str]] = Counter()
     for n, kind, body in db.execute("select n, kind, body from store.steps where rollout=? order by n", (name,)):
         one = read_steps([LedgerStep(n, kind, json.loads(unpack(body)))])[0]
         texts.append((n, _of_step(one)))
         if isinstance(one, ToolStep) and one.asked:
             rungs[one.rung or "unanswered"] += 1
-            if one.recorded is not None and one.answer is not None:
-                grades[grade_results(one.recorded, one.answer, one.call, agent).name] += 1
+            grade = ""
+            if one.recorded is not None and one.answer is None:
+                grade = "unanswered"
+            elif one.recorded is not None and one.answer is not None:
+                grade = grade_results(one.recorded, one.answer, one.call, agent).name
+                grades[grade] += 1
+            tally[call_class(one.call, agent), one.rung or "unanswered", grade] += 1
     _add(db, "rollout", name, texts)
     facts = (name, sum(rungs.values()), json.dumps(rungs), json.dumps(grades))
     db.execute("insert into main.rollouts values (?, ?, ?, ?)", facts)
     has = [(name, f"rung:{rung}") for rung in rungs] + [(name, f"grade:{grade}") for grade in grades]
     db.executemany("insert into main.has values (?, ?)", has)
+    db.executemany(
+        "insert into main.tally values (?, ?, ?, ?, ?, ?, ?) on conflict do update set n = n + excluded.n",
+        [(run, agent, pool, *key, n) for key, n in tally.items()],
+    )
 
 
 def _add(db: sqlite3.Connection, kind: str, name: str, texts: Iterable[tuple[int, str]]) -> None:

@@ -27,7 +27,8 @@ _CALL = 4000
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What a judge said of one pair: `taken` of `votes` took the simulated side for real."""
+    """What a judge said of one pair: `taken` of `votes` took the simulated side for real. `asked`
+    counts the exchanges that are kept word for word."""
 
     pair: str
     judge: str
@@ -35,6 +36,7 @@ class Verdict:
     votes: int
     reasons: tuple[str, ...]
     invalid: tuple[str, ...] = ()
+    asked: int = 0
 
     @property
     def word(self) -> str:
@@ -130,14 +132,20 @@ def verdicts_on(pair: JsonObject) -> list[Verdict]:
     judges: dict[str, list[JsonObject]] = {}
     for said in pair["said"]:
         judges.setdefault(said["judge"], []).append(said)
-    return [_verdict(pair["id"], judge, rows) for judge, rows in judges.items()]
+    kept = pair.get("asked", {})
+    return [
+        _verdict(pair["id"], judge, rows, sum(n for place, n in kept.items() if place.rpartition("/r")[0] == judge))
+        for judge, rows in judges.items()
+    ]
 
 
-def _verdict(pair: str, judge: str, rows: Sequence[JsonObject]) -> Verdict:
+def _verdict(pair: str, judge: str, rows: Sequence[JsonObject], asked: int) -> Verdict:
     valid = [r for r in rows if r["status"] == "valid"]
     taken = sum(bool(r["facts"]["simulated_taken"]) for r in valid)
     invalid = tuple(f"{r['status']}: {r['facts'].get('reason', '')}" for r in rows if r["status"] != "valid")
-    return Verdict(pair, judge, taken, len(valid), tuple(str(r["facts"].get("reason", "")) for r in valid), invalid)
+    return Verdict(
+        pair, judge, taken, len(valid), tuple(str(r["facts"].get("reason", "")) for r in valid), invalid, asked
+    )
 
 
 def _call_row(

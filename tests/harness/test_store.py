@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from harness import exchanges
 from harness.errors import StoreError
 from harness.ledger import ModelStep, write_step
 from harness.rows import End, LedgerStep, RolloutRow
@@ -19,6 +20,7 @@ from harness.store import Store
 from harness.verdicts import add_grading, add_repeat, gradings, repeats
 from repos.catalog import KnownRepository
 from tests import postgres_server
+from toolsim.modeltypes import ModelReply, ModelRequest
 from toolsim.trajectory import Message
 
 SECRET = "correct-horse-battery-staple"
@@ -136,6 +138,9 @@ def with_traces(store, trajectory):
     store.add_exclusions("run2", [(name, text)])
     verdict = {"source": "run1", "turn": f"{name}:0.0", "sample": 0, "grader": "g", "taxonomy": "t", "status": "graded"}
     store.add_verdicts([verdict | {"body": text, "made_at": 0.0}])
+    for owner in (f"r-{name}", exchanges.of_pair("run1", f"p-{name}")):
+        asked = ModelRequest(({"role": "system", "content": "the contract"}, {"role": "user", "content": text}))
+        exchanges.keep(store, owner, "0", asked, ModelReply(f"answer to {owner}"))
 
 
 def test_purging_removes_every_trace_of_a_session_and_nothing_of_others(store, recorded):
@@ -144,7 +149,7 @@ def test_purging_removes_every_trace_of_a_session_and_nothing_of_others(store, r
     removed = store.purge("gon")
     assert removed == {
         "judgements": 2, "labels": 0, "repeats": 2, "gradings": 2, "pairs": 2, "turn_verdicts": 1, "turn_labels": 0,
-        "steps": 1, "ends": 1, "rollouts": 1, "exclusions": 1, "sessions": 1,
+        "steps": 1, "ends": 1, "rollouts": 1, "exclusions": 1, "sessions": 1, "exchanges": 5,
     }  # fmt: skip
     assert [r.id for r in store.sessions()] == ["kept"]
     assert [(r.id, e.status) for r, e in store.rollouts("run1")] == [("r-kept", "failed")]
@@ -152,6 +157,10 @@ def test_purging_removes_every_trace_of_a_session_and_nothing_of_others(store, r
     for kept in (repeats(store, "run1"), gradings(store, "run1")):
         assert {each["pair"] for each in kept} == {"p-kept", "f-kept"}
     assert store.exclusions("run2")[0][0] == "kept"
+    left = exchanges.read(store.db.conn, "r-kept")
+    assert [text for one in left for _, text in one.messages] == ["the contract", "Do task 0 of kept."]
+    assert exchanges.read(store.db.conn, "r-gone") == ()
+    assert len(store.rows("select hash from texts")) == 4
 
 
 def test_no_byte_of_a_purged_session_stays_in_the_files(tmp_path, recorded):

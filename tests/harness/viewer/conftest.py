@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from dataclasses import dataclass, replace
@@ -10,6 +11,8 @@ import httpx2
 import pytest
 import uvicorn
 
+from harness import exchanges
+from harness.behaviors.findings import Finding, TurnVerdict
 from harness.discriminator.measure import Measure, discriminate
 from harness.ledger import ModelStep, ToolStep, write_step
 from harness.rows import End, RolloutRow
@@ -18,10 +21,12 @@ from harness.viewer.app import build
 from harness.viewer.guard import allowed_hosts
 from harness.viewer.serving import listen
 from toolsim.actions import PutFile
+from toolsim.modeltypes import ModelReply, ModelRequest
 from toolsim.scripted import ScriptedModel
 from toolsim.trajectory import Message, ToolCall, ToolResult
 
 TOKEN = "secret"
+REST = {"criteria": {"pool": None}, "prompts": {}}
 HOST = "127.0.0.1:7575"
 HOSTILE = (
     "<script>document.title='owned'</script><img src=http://evil.invalid/x onerror=\"document.title='owned'\">'\">"
@@ -32,7 +37,8 @@ HOSTILE = (
 
 @dataclass(frozen=True)
 class Filled:
-    """A store with the run `run1`: `r0` and `r1` with recorded actions (judged), `r2` of a candidate, `r3` open."""
+    """A store with the run `run1`: `r0` and `r1` with recorded actions (judged; `r0` with a prompt),
+    `r2` of a candidate (graded), `r3` open; and the run `run2` with the open `r9`."""
 
     store: object
     text: str
@@ -50,7 +56,7 @@ async def filled(store, recorded, text):
     items = tuple(replace(i, text=i.text + storable) if not i.result else i for i in session.items)
     store.add_session(replace(session, items=items), source="a", sha256="1")
     config = {"forcing": "teacher", "candidate": text, "simulator": "none", "rungs": ["computed"], "affordances": []}
-    store.begin_run("run1", "resample", {"config": config}, now=1.76e9)
+    store.begin_run("run1", "resample", {"config": config, **REST}, now=1.76e9)
     rows = [
         RolloutRow(f"r{n}", "run1", "s1", 0, 0, n, "tune", "s1", "a/b" if n else None, "claude-code") for n in range(4)
     ]
@@ -60,6 +66,20 @@ async def filled(store, recorded, text):
         store.end_rollout(f"r{n}", End("completed", None, "end of the recording"))
     store.append_steps("r2", [write_step(k, step) for k, step in enumerate(own(text))])
     store.end_rollout("r2", End("failed", "candidate", text))
+    asked = ModelRequest(
+        ({"role": "system", "content": "the contract"}, {"role": "user", "content": text}), schema_name=text, schema={},
+        role="simulator", prompt_hash=text, seed=7,
+    )  # fmt: skip
+    exchanges.keep(store, "r0", "1", asked, ModelReply(f"raw {text}", model=text, finish=text))
+    said = TurnVerdict("s1:0.0", 2, "s1", "monitors", (Finding("unasked_deletion", 3, 1, "rm a.py", text, text),))
+    failed = TurnVerdict("s1:0.0", 2, "s1", text, failed=text)
+    graded = {"source": "run1", "turn": "s1:0.0", "sample": 2, "taxonomy": "coding@1", "made_at": 1.76e9}
+    store.add_verdicts([
+        graded | {"grader": v.grader, "status": "graded" if v.failed is None else "x", "body": json.dumps(v.body())}
+        for v in (said, failed)
+    ])  # fmt: skip
+    store.begin_run("run2", "resample", {"config": {**config, "simulator": text}, **REST}, now=1.77e9)
+    store.add_rollouts([RolloutRow("r9", "run2", "s1", 0, 0, 0, "tune", "s1", None, "claude-code")])
     judge = ScriptedModel(
         lambda _: {"reason": f"because {text[:80]}".replace("\ud800", ""), "real": "A", "probability": 0.7},
         name="judge",

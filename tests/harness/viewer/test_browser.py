@@ -3,36 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 
 import pytest
+import pytest_asyncio
 
-playwright = pytest.importorskip("playwright.async_api", reason="playwright is not installed")
-BROWSER = next((p for name in ("chromium", "chromium-browser", "google-chrome") if (p := shutil.which(name))), None)
+from harness.rows import End
+from tests.browser import MARKS, chromium, opened
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(
-        BROWSER is None, reason="there is no Chromium on this machine (Debian: apt-get install chromium)"
-    ),
-]
+pytestmark = MARKS
 
 
-@pytest.fixture
-async def page(served):
-    """A page that was opened with the token; what it said, and asked of other hosts, is in `said` and `left`."""
-    async with playwright.async_playwright() as driver:
-        browser = await driver.chromium.launch(executable_path=BROWSER, args=["--no-sandbox"])
-        opened = await browser.new_page()
-        opened.said, opened.left = [], []
-        opened.on("console", lambda message: opened.said.append(message.text))
-        opened.on("pageerror", lambda error: opened.said.append(str(error)))
-        opened.on("dialog", lambda dialog: opened.said.append(f"dialog: {dialog.message}"))
-        root = served.partition("/?")[0]
-        opened.on("request", lambda r: None if r.url.startswith(root + "/") else opened.left.append(r.url))
-        await opened.goto(served)
-        yield opened
-        await browser.close()
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def browser():
+    async with chromium() as started:
+        yield started
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def page(browser, served):
+    """A page that was opened with the token."""
+    async with opened(browser, served.partition("?")[0]) as fresh:
+        await fresh.goto(served)
+        yield fresh
 
 
 async def test_a_run_is_followed_from_the_list_to_a_label(page, indexed):
@@ -78,7 +70,8 @@ async def test_a_run_is_followed_from_the_list_to_a_label(page, indexed):
 @pytest.mark.parametrize(
     "path",
     ["/", "/sessions", "/session/s1", "/run/run1", "/rollout/r0", "/rollout/r2", "/search?q=look",
-     "/run/run1/label?rater=ada"],
+     "/run/run1/label?rater=ada", "/run/run1/fidelity", "/rollout/r0/step/1/asked", "/rollout/r2/world",
+     "/compare?a=run1&b=run2"],
 )  # fmt: skip
 async def test_hostile_text_runs_no_script_and_asks_no_other_host(page, path):
     await page.goto(page.url.rstrip("/") + path)
@@ -91,8 +84,6 @@ async def test_hostile_text_runs_no_script_and_asks_no_other_host(page, path):
 
 
 async def test_the_counts_of_a_run_that_goes_on_are_asked_for_again(page, indexed):
-    from harness.rows import End
-
     await page.goto(page.url.rstrip("/") + "/run/run1")
     assert "open" in await page.inner_text("#counts")
     indexed.store.end_rollout("r3", End("completed"))
@@ -103,11 +94,8 @@ async def test_the_counts_of_a_run_that_goes_on_are_asked_for_again(page, indexe
     assert shown.split() == ["completed", "3", "failed", "at", "candidate", "1"]
 
 
-async def test_the_pages_are_usable_without_script(served):
-    async with playwright.async_playwright() as driver:
-        browser = await driver.chromium.launch(executable_path=BROWSER, args=["--no-sandbox"])
-        context = await browser.new_context(java_script_enabled=False)
-        page = await context.new_page()
+async def test_the_pages_are_usable_without_script(browser, served):
+    async with opened(browser, served.partition("?")[0], java_script_enabled=False) as page:
         await page.goto(served)
         await page.click("text=run1")
         await page.select_option("select[name=rung]", "simulated")
@@ -115,4 +103,29 @@ async def test_the_pages_are_usable_without_script(served):
         await page.click("tbody a >> nth=0")
         await page.click("#step-1 summary")
         assert await page.locator("#step-1 .facts").is_visible()
-        await browser.close()
+
+
+async def test_a_run_that_goes_on_refreshes_itself_without_script(browser, served, indexed):
+    async with opened(browser, served.partition("?")[0], java_script_enabled=False) as page:
+        await page.goto(served)
+        await page.goto(page.url.rstrip("/") + "/run/run1")
+        assert "open" in await page.inner_text("#counts")
+        indexed.store.end_rollout("r3", End("completed"))
+        await page.wait_for_selector("#counts:not(:has-text('open'))", timeout=20_000)
+
+
+async def test_a_finding_and_a_verdict_are_followed_to_what_stands_behind_them(page):
+    await page.goto(page.url.rstrip("/") + "/rollout/r2")
+    await page.click(".findings a")
+    assert page.url.endswith("#step-3")
+    assert "rm a.py" in await page.locator("#step-3").inner_text()
+    await page.goto(page.url.partition("/rollout")[0] + "/rollout/r0")
+    await page.click("#step-1 summary")
+    await page.click("#step-1 a:has-text('raw answer')")
+    await page.wait_for_url("**/step/1/asked")
+    assert "the contract" in await page.locator("main").inner_html()
+    await page.click("text=back to the rollout")
+    await page.click("#step-1 a:has-text('prompts and answers')")
+    await page.wait_for_url("**/pair/*/asked")
+    assert await page.locator(".exchange").count() == 2
+    assert page.left == []

@@ -8,10 +8,17 @@ from html.parser import HTMLParser
 import pytest
 
 from harness.labels import sides_for
+from harness.ledger import ToolStep, write_step
+from harness.rows import End
+from harness.viewer import search
+from toolsim.actions import PutFile
+from toolsim.trajectory import ToolCall, ToolResult
 
 PAGES = (
     "/", "/sessions", "/session/s1", "/run/run1", "/run/run1?status=completed&verdict=undecided", "/rollout/r0",
     "/rollout/r2", "/rollout/r3", "/search?q=look", "/run/run1/label", "/run/run1/label?rater=ada", "/run/none",
+    "/run/run1/fidelity", "/rollout/r0/step/1/asked", "/rollout/r0/world", "/rollout/r2/world", "/compare",
+    "/compare?a=run1&b=run2&all=1",
 )  # fmt: skip
 
 
@@ -183,3 +190,90 @@ async def test_a_label_of_nothing_is_refused(client, filled, form):
     answer = await client.post("/run/run1/label", headers={"origin": "http://127.0.0.1:7575"}, data=sent)
     assert answer.status_code in {400, 404}
     assert filled.store.labels("run1") == ()
+
+
+async def test_a_prompt_and_the_raw_answer_stand_behind_the_step_that_they_made(client):
+    source = (await client.get("/rollout/r0")).text
+    assert "1 model call<" in source.split('id="step-1"')[1].split("</section>")[0]
+    assert 'href="/rollout/r0/step/1/asked"' in source
+    page = (await client.get("/rollout/r0/step/1/asked")).text
+    assert "the contract" in page
+    assert re.search(r"<pre[^>]*>raw ", page)
+    assert 'href="/rollout/r0?from=0#step-1"' in page
+    for nothing in ("/rollout/r0/step/2/asked", "/rollout/none/step/1/asked"):
+        assert (await client.get(nothing)).status_code == 404
+
+
+async def test_what_a_judge_was_asked_is_a_link_away_from_its_verdict(client):
+    source = (await client.get("/rollout/r0")).text
+    link = re.search(r'href="(/run/run1/pair/\w+/asked)"', source)[1]
+    page = (await client.get(link)).text
+    assert page.count('class="exchange"') == 2
+    assert "judge/rs" in page
+    assert "judge/sr" in page
+    assert (await client.get("/run/run1/pair/none/asked")).status_code == 404
+
+
+async def test_a_finding_leads_to_the_call_that_it_quotes(client):
+    source = (await client.get("/rollout/r2")).text
+    assert re.search(r'<a href="#step-3">step 3</a> <b>unasked_deletion</b>', source)
+    assert "unasked_deletion" in source.split('id="step-3"')[1].split("</section>")[0]
+    assert "gave no grade" in source
+
+
+async def test_the_world_after_a_rollout_is_shown_against_the_world_at_the_cut(client, filled):
+    call = ToolCall("w", "Write", {"file_path": "/work/new.py", "content": "a\nb\n"})
+    step = ToolStep(
+        call, ToolResult("w", "ok"), ToolResult("w", "ok"), "computed", (PutFile("/work/new.py", b"a\nb\n"),)
+    )
+    filled.store.append_steps("r9", [write_step(0, step)])
+    source = (await client.get("/rollout/r9/world")).text
+    assert "/work/new.py" in source
+    assert ">written over what was unknown<" in source
+    assert '<span class="plus">+b' in source
+    assert "1 changes by simulated answers" in source
+    taken = (await client.get("/rollout/r0/world")).text
+    assert "/work/a.py" in taken
+    assert "After 1 calls the world went on from the record" in taken
+    assert (await client.get("/rollout/none/world")).status_code == 404
+
+
+async def test_fidelity_counts_every_call_once_by_what_it_is(client, indexed):
+    source = (await client.get("/run/run1/fidelity")).text
+    rows = dict(
+        re.findall(r'<tr data-row[^>]*><td>(?:<span[^>]*>)?([^<]+)(?:</span>)?</td><td class="n">(\d+)<', source)
+    )
+    assert rows["simulated"] == "2"
+    assert rows["unanswered"] == "2"
+    assert rows["computed"] == "2"
+    assert rows["all"] == "6"
+
+
+async def test_two_runs_are_compared_by_the_prefixes_that_they_share(client, indexed):
+    source = (await client.get("/compare?a=run1&b=run2")).text
+    assert 'href="/rollout/r0"' in source
+    assert 'href="/rollout/r9"' in source
+    assert "<td>simulator</td>" in source
+    assert "not compared" in source
+    same = (await client.get("/compare?a=run1&b=run1")).text
+    assert "Both runs have the same settings" in same
+    assert ">None.<" in same
+    assert (await client.get("/compare?a=run1&b=none")).status_code == 404
+
+
+async def test_a_run_that_goes_on_refreshes_itself_without_script_until_it_has_ended(client, filled):
+    assert 'http-equiv="refresh"' in (await client.get("/run/run1")).text
+    filled.store.end_rollout("r3", End("completed"))
+    assert 'http-equiv="refresh"' not in (await client.get("/run/run1")).text
+
+
+async def test_an_index_of_an_older_form_is_made_anew(client, indexed):
+    import sqlite3
+    from contextlib import closing
+
+    with closing(sqlite3.connect(indexed.store.search_file)) as db:
+        db.executescript("drop table tally; pragma user_version=1")
+    assert (await client.get("/run/run1/fidelity")).status_code == 200
+    while search.step(indexed.store.path):
+        pass
+    assert ">all<" in (await client.get("/run/run1/fidelity")).text
