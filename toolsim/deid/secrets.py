@@ -136,7 +136,7 @@ def _is_secret(name: str, value: str, *, quoted: bool) -> bool:
         return False
     if name in {"passw", "passphrase", "pwd"}:
         kinds = sum(any(test(c) for c in value) for test in (str.isalpha, str.isdigit, lambda c: not c.isalnum()))
-        return kinds >= (2 if quoted else 3) and entropy(value) >= 2.5
+        return kinds >= (2 if quoted else 3) and entropy(value) >= 2.5 and (quoted or "/" not in value)
     return _random(value, least=12 if quoted else 16)
 
 
