@@ -27,7 +27,9 @@ _NAMED = re.compile(
     r"(?P<name>[^\W\d_][\w.'’-]*(?:[ ][^\W\d_][\w.'’-]*){0,3})[ ]?(?:<|&lt;|\\u003c)\Z"
 )  # before an address in angle brackets
 _BY = re.compile(r"(?:author|committer|-by|from|to|cc|maintainer)s?[\"']?\s*[:=]?\s*[\"']?\Z", re.IGNORECASE)
-_USER_NAME = re.compile(r"user\.name(?:[= ]+[\"']?|\\?[\"']?\s*[:=]\s*\\?[\"'])(?P<name>[^\W\d_][\w.'’ -]{1,40}\w)")
+_USER_NAME = re.compile(
+    r"user\.name(?:[= ]+\\{0,3}[\"']?|\\?[\"']?\s*[:=]\s*\\?[\"'])(?P<name>[^\W\d_][\w.'’ -]{1,40}\w)"
+)
 _INTERNAL = re.compile(r"\.(?:local|lan|internal|corp|intranet|localdomain)(?![A-Za-z0-9_(=-]|\.[A-Za-z0-9])")
 _LABELS = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,100}[A-Za-z0-9])?\Z")
 _UNAME = re.compile(r"(?:Linux|Darwin) (?P<host>[A-Za-z0-9][\w.-]{1,62}) \d+\.\d+")
@@ -38,6 +40,7 @@ _EXAMPLES = re.compile(
 _BOTS = re.compile(
     r"bot\b|\bbot|claude|copilot|codex|gpt|github|gitlab|dependabot|renovate|openhands|cursor|devin", re.I
 )
+_LOGINS = frozenset({"git", "hg", "noreply"})
 _JOINTS = frozenset({"and", "or", "by", "with", "email", "mail", "address", "user"})
 _PUBLIC_HOSTS = re.compile(r"(?:^|\.)(?:github|gitlab|bitbucket|ssh\.dev|heroku|sourceforge|codeberg)\.[a-z]+\Z", re.I)
 _GENERIC_HOSTS = re.compile(
@@ -112,7 +115,7 @@ def _around(text: str, start: int, end: int) -> Iterator[Found]:
             yield from _person(named["name"], by=by)
         return
     host = _HOST.match(text, end)
-    if host is None or local.lower() in NOBODY or local[0].isdigit():
+    if host is None or local.lower() in _LOGINS or local[0].isdigit():
         return
     name = host[0].rstrip(".-")
     shell = _PROMPT.match(text, end + len(name)) is not None

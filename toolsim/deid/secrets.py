@@ -134,9 +134,9 @@ def _is_secret(name: str, value: str, *, quoted: bool) -> bool:
     """Whether a value that was given to a telling name looks drawn at random or made up as a password."""
     if len(value) < 8 or not value.isascii() or _CODE.fullmatch(value):
         return False
-    if name in {"passw", "passphrase", "pwd"} and quoted:
+    if name in {"passw", "passphrase", "pwd"}:
         kinds = sum(any(test(c) for c in value) for test in (str.isalpha, str.isdigit, lambda c: not c.isalnum()))
-        return kinds >= 2 and entropy(value) >= 2.5
+        return kinds >= (2 if quoted else 3) and entropy(value) >= 2.5 and (quoted or "/" not in value)
     return _random(value, least=12 if quoted else 16)
 
 

@@ -15,12 +15,18 @@ from harness.leakage import filled
 from harness.ledger import ModelStep, ToolStep, read_steps
 from harness.store import Store
 
-_SPEC = importlib.util.spec_from_file_location("endpoint", Path(__file__).parents[2] / "endpoint.py")
-assert _SPEC is not None
-assert _SPEC.loader is not None
-endpoint = importlib.util.module_from_spec(_SPEC)
-sys.modules["endpoint"] = endpoint
-_SPEC.loader.exec_module(endpoint)
+
+def _beside(name):
+    spec = importlib.util.spec_from_file_location(name, Path(__file__).parents[2] / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+endpoint, batch_server = _beside("endpoint"), _beside("batch_server")
 
 KEY_LINES = ("MIIEowIBAAKCAQEAx4UbaDzY5xjW6hc9jwN0mX33XpTDVW9a", "QKCAQEAx4UbaDzY5xjW6hc9jwN0mX33XpTDVW9zzPqr82hQ")
 CANARIES = {
@@ -167,3 +173,23 @@ def test_purging_a_session_purges_its_map(shell):
     assert b"mallory" in Path("deploysim.db.map").read_bytes()
     shell("purge", "planted")
     assert b"mallory" not in Path("deploysim.db.map").read_bytes()
+
+
+def test_no_canary_stands_in_the_file_of_a_batch(shell):
+    with endpoint.recording(answer) as kept:
+        spec = f"m@{kept.base_url}"
+        own = json.loads(shell("resample", "--candidate", spec, "--simulator", spec, "--shell", "none", "--json"))
+    api = batch_server.Api(lambda body: {"reason": "x", "real": "A", "probability": 0.9})
+    with batch_server.serve(api) as url:
+        shell("discriminate", own["run"], "--judge", f"m@{url}", "--fakes", 2, "--batch", "--batch-poll", 0)
+    sent = b"".join(api.files.values()).decode()
+    assert "custom_id" in sent
+    assert not [name for name, canary in CANARIES.items() if canary in sent]
+
+
+def test_the_responses_form_is_scrubbed_too(shell):
+    with endpoint.recording(lambda body: {"content": "fine"}) as kept:
+        spec = f"m@{kept.base_url}"
+        shell("resample", "--candidate", spec, "--api", "responses", "--simulator", "none", "--shell", "none")
+    assert '"input"' in kept.text
+    assert not [name for name, canary in CANARIES.items() if canary in kept.text]
