@@ -31,7 +31,7 @@ from toolsim.calldb import CallDatabase
 from toolsim.connectors import Connector
 from toolsim.connectors.package_metadata import public_index
 from toolsim.deid.choice import Deidentify
-from toolsim.model import open_model
+from toolsim.model import ClientSettings, is_embedded, open_model
 from toolsim.modeltypes import Budget, Model, ModelReply, ModelRequest
 from toolsim.prompting import prompt_hashes
 from toolsim.seeds import derive_seed
@@ -126,20 +126,25 @@ async def play(plan: Plan, config: RunConfig, parts: Parts, *, concurrency: int,
 
 
 def open_models(
-    config: RunConfig, budget: Budget, deidentify: Deidentify | None = None
+    config: RunConfig, budget: Budget, deidentify: Deidentify | None = None, *, concurrency: int = 1
 ) -> tuple[Model | None, Model | None]:
     """The candidate's and the simulator's model; `recorded` and `none` are `None`. One object where they are the same.
+
+    An endpoint gets as many requests at once as there are rollouts in flight (`concurrency`), and at least 16.
 
     Raises:
         ModelUnavailable: weights or package are missing.
     """
     candidate = None
+    wide = ClientSettings(concurrency=max(ClientSettings().concurrency, concurrency))
     if config.candidate != "recorded":
-        candidate = open_model(config.candidate, api=config.api, budget=budget, context=config.context,
-                               deidentify=deidentify)  # fmt: skip
+        settings = None if is_embedded(config.candidate) else wide
+        candidate = open_model(config.candidate, api=config.api, budget=budget, settings=settings,
+                               context=config.context, deidentify=deidentify)  # fmt: skip
     if config.simulator == config.candidate and config.api == "chat":
         return candidate, candidate
-    return candidate, open_model(config.simulator, budget=budget, deidentify=deidentify)
+    settings = None if is_embedded(config.simulator) else wide
+    return candidate, open_model(config.simulator, budget=budget, settings=settings, deidentify=deidentify)
 
 
 def shielded(candidate: Model | None, simulator: Model | None) -> list[str]:

@@ -94,7 +94,7 @@ async def resample(  # noqa: PLR0913  a run's inputs and the ways to tell of it,
     plan = experiment.plan(store, config, criteria, inputs)
     planned(plan)
     async with AsyncExitStack() as stack:
-        candidate, simulator = experiment.open_models(config, budget, maps)
+        candidate, simulator = experiment.open_models(config, budget, maps, concurrency=concurrency)
         for model in {id(m): m for m in (candidate, simulator) if m is not None}.values():
             stack.push_async_callback(model.close)
         parts = await experiment.open_parts(stack, store, calls, config, (candidate, simulator))

@@ -17,6 +17,7 @@ from harness.ledger import ModelStep, write_step
 from harness.rows import End, LedgerStep, RolloutRow
 from harness.schema import VERSIONS
 from harness.store import Store
+from harness.stores.sqlite import SqliteEngine
 from harness.verdicts import add_grading, add_repeat, gradings, repeats
 from repos.catalog import KnownRepository
 from tests import postgres_server
@@ -157,10 +158,11 @@ def test_purging_removes_every_trace_of_a_session_and_nothing_of_others(store, r
     for kept in (repeats(store, "run1"), gradings(store, "run1")):
         assert {each["pair"] for each in kept} == {"p-kept", "f-kept"}
     assert store.exclusions("run2")[0][0] == "kept"
-    left = exchanges.read(store.db.conn, "r-kept")
-    assert [text for one in left for _, text in one.messages] == ["the contract", "Do task 0 of kept."]
-    assert exchanges.read(store.db.conn, "r-gone") == ()
+    assert {each["owner"] for each in store.rows("select owner from exchanges")} == {"r-kept", "run1/p-kept"}
     assert len(store.rows("select hash from texts")) == 4
+    if isinstance(store.engine, SqliteEngine):
+        left = exchanges.read(store.db.conn, "r-kept")
+        assert [text for one in left for _, text in one.messages] == ["the contract", "Do task 0 of kept."]
 
 
 def test_no_byte_of_a_purged_session_stays_in_the_files(tmp_path, recorded):
