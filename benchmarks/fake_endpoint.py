@@ -187,7 +187,8 @@ async def connection(service: Service, reader: asyncio.StreamReader, writer: asy
                 writer.transport.abort()
                 return
             extra = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
-            top = f"HTTP/1.1 {status} X\r\nContent-Type: application/json\r\nContent-Length: {len(payload)}\r\n{extra}\r\n"
+            kind = "Content-Type: application/json"
+            top = f"HTTP/1.1 {status} X\r\n{kind}\r\nContent-Length: {len(payload)}\r\n{extra}\r\n"
             if fault == "drip":
                 writer.write(top.encode())
                 for n in range(len(payload)):

@@ -34,7 +34,7 @@ def complaints(value: Any, schema: JsonObject) -> tuple[str, ...]:
 
 @lru_cache(256)
 def _validator(schema: str) -> Draft202012Validator | None:
-    """The validator of a schema, `None` if the schema is broken. Checking a schema takes 20 times as long as a value."""
+    """The validator of a schema, `None` if it is broken. Checking a schema takes 20 times as long as a value."""
     value = json.loads(schema)
     registry: Registry[Any] = Registry()
     try:
