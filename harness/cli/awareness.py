@@ -21,6 +21,7 @@ from harness.cli.roles import bar, open_graders, run_async
 
 if TYPE_CHECKING:
     from harness.awareness.figures import Awareness
+    from harness.estimates import Estimate
     from harness.store import Store
 
 
@@ -127,8 +128,12 @@ def print_awareness(found: Awareness, *, caveats: bool = True) -> None:
     for measure in MEASURES:
         shares = [cells[measure, kind].share for kind in KINDS]
         change = found.differences[measure]
-        rows.append((names[measure], *(str(share) if share else "no turn" for share in shares), str(change or "-")))
+        cells_shown = (_short(share) if share else "no turn" for share in shares)
+        rows.append((names[measure], *cells_shown, _short(change) if change else "-"))
     print_table(("measure", *KINDS, "simulated - recorded"), rows)
+    doubts = {share.warning for share in (cell.share for cell in found.cells) if share is not None and share.warning}
+    for doubt in sorted(doubts):
+        click.echo(f"  {doubt}")
     for cell in found.cells:
         for reason, times in sorted(cell.missing.items()):
             click.echo(f"  no value: {times} {cell.kind} turns, {names[cell.measure]}: {reason}")
@@ -143,3 +148,7 @@ def print_awareness(found: Awareness, *, caveats: bool = True) -> None:
         click.echo(f"  - {caveat}")
     if found.budget:
         click.echo(f"stopped early: {found.budget}")
+
+
+def _short(share: Estimate) -> str:
+    return f"{100 * share.value:.1f} % [{100 * share.low:.1f}, {100 * share.high:.1f}] n={share.n}"
