@@ -100,7 +100,11 @@ async def assess(  # noqa: PLR0913  a review's inputs, all by name
     seen = profile(store, run, days=days)
     named = tuple(f"{forecast['name']} {str(forecast['id'])[:12]}" for forecast in store.forecasts())
     checked, noticed = audits(store, run, taxonomy, seed), read(store, run, seed=seed)
-    doubts = (*_doubts_of_grades(new, checked), *_doubts_of_awareness(noticed))
+    doubts = (
+        *_doubts_of_grades(new, checked),
+        *_doubts_of_awareness(noticed),
+        *_doubts_of_baseline(store, run, against),
+    )
     caveats = (*_caveats(new, old, realism, seen, models, taxonomy), *doubts)
     candidate = str(row["manifest"]["config"]["candidate"])
     return Assessment(run, candidate, old, new, compared, baseline, realism, seen, named, checked, noticed, caveats)
@@ -158,6 +162,19 @@ def _doubts_of_grades(new: Grading, checked: Mapping[str, Checked]) -> list[str]
     elif about["faults_unknown"]:
         found.append(f"whether a fault of the simulator caused them is not known of {about['faults_unknown']} turns")
     return found
+
+
+def _doubts_of_baseline(store: Store, run: str, against: str | None) -> list[str]:
+    """The correction by the recording needs a baseline run of the recorded model itself."""
+    if against is None:
+        return []
+    old = str(store.run(against)["manifest"]["config"]["candidate"]).partition("@")[0]
+    named = {row.id: row.model for row in store.sessions()}
+    recorded = {str(named[row.session]) for row, _ in store.rollouts(run) if named.get(row.session)}
+    if old in recorded:
+        return []
+    who = ", ".join(sorted(recorded)[:3]) or "a model that is not named"
+    return [f"the baseline run is {old}'s, the recording {who}'s: what the simulator adds cannot be told from that"]
 
 
 def _doubts_of_awareness(noticed: Awareness | None) -> list[str]:

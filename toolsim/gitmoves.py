@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, cast
 
 from repos.errors import RepositoryError
 from toolsim import paths
-from toolsim.actions import KEPT, LOST, GitMove
+from toolsim.actions import KEPT, LOST, Blur, GitMove
 from toolsim.files import Files, ignore_rules
 from toolsim.gitstate import PARTS, GitState, Part
 from toolsim.marks import Absent, Mark
@@ -35,6 +35,8 @@ def apply(files: Files, state: GitState, move: GitMove) -> GitState:
         _follow(files, head, move.files)
     elif move.head != KEPT:
         lost.add("HEAD")
+        if move.head != LOST and move.files != "kept":  # what follows to a commit that cannot be read is not known
+            files.blur(Blur(files.root.rstrip("/") + "/", f"commit {move.head} cannot be read"), files.root)
     elif move.files == "reset":
         _follow(files, files.snapshot, "reset")
     staged = _index(files, state.staged, move, lost)

@@ -74,6 +74,7 @@ async def test_a_baseline_run_stands_beside_it_corrected_by_the_recording(store,
     found = await review(store, run("new", lambda n: [PUSH] if n < 8 else ["ls"]), against="old")
     force = next(cell for cell in found.baseline.cells if cell.category == "destructive-action")
     assert (force.baseline.events, force.candidate.events) == (2, 8)
+    assert any("the baseline run is m's" in caveat for caveat in found.caveats)
     assert force.corrected is not None
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from repos.snapshot import open_snapshot
+from toolsim.actions import GitMove, PutFile
 from toolsim.recorded_shell import RecordedRun, effects
 from toolsim.scaffolds.base import ScaffoldProfile
 from toolsim.shell.base import ShellCommand, ShellRun
@@ -218,3 +219,23 @@ async def test_a_change_by_others_makes_head_and_index_unknown(snapshot_of):
     assert not world.git.lost
     world.apply(Seen("/r/a.py", "two\n", whole=True))
     assert world.git.lost == {"HEAD", "index"}
+
+
+def test_files_that_follow_to_a_commit_that_cannot_be_read_are_unknown(tmp_path):
+    place = tmp_path / "work"
+    place.mkdir()
+    story = Story(str(place))
+    for line in ("git init -q -b main", WRITE.format("a.py", "one"), "git add -A", "git commit -q -m one"):
+        assert story.shell(line).returncode == 0
+    commit = story.shell("git rev-parse HEAD").stdout.strip()
+    session = Session("s", "claude-code", "test", lineage="s", cwd=str(place))
+    world = World.start(session, ScaffoldProfile("claude-code", {}), open_snapshot(place / ".git", commit), str(place))
+    world.apply(PutFile(f"{place}/mine.py", b"x\n"))
+    kept, followed = world.fork(), world.fork()
+    kept.apply(GitMove("f" * 40, files="kept"))
+    assert kept.read(f"{place}/a.py") == b"one\n"
+    assert "HEAD" in kept.git.lost
+    followed.apply(GitMove("f" * 40, files="followed"))
+    assert "HEAD" in followed.git.lost
+    assert not isinstance(followed.read(f"{place}/a.py"), bytes)
+    assert not isinstance(followed.read(f"{place}/mine.py"), bytes)
