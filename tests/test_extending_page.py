@@ -14,7 +14,7 @@ BLOCKS = re.findall(r"```python\n(.*?)```", TEXT, re.S)
 
 
 async def run(capsys):
-    names = {"__name__": "page"}
+    names = {"__name__": "__main__"}
     for block in BLOCKS:
         done = eval(compile(block, "docs/extending.md", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT), names)
         if inspect.isawaitable(done):
