@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import sqlite_utils
 
 from harness.discriminator.pairs import Sides
-from harness.estimates import Estimate, clustered_share
 from toolsim.seeds import derive_seed
+
+if TYPE_CHECKING:
+    from harness.estimates import Estimate
 
 Choice = Literal["first", "second", "skip"]
 CHOICES: tuple[Choice, ...] = ("first", "second", "skip")
@@ -98,4 +100,6 @@ def summary(labels: Iterable[Label], lineages: dict[str, str], judged: dict[str,
 
 
 def _share(values: Sequence[float], clusters: Sequence[str]) -> Estimate | None:
+    from harness.estimates import clustered_share  # brings scipy: whoever opens a store need not wait for it
+
     return clustered_share(values, clusters) if values else None

@@ -6,14 +6,16 @@ import json
 import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from harness.behaviors.grading import stored
 from harness.comparison import Comparison, compare_sets
 from harness.errors import ConfigError
-from harness.run_deltas import Deltas, run_deltas
 from harness.store import Store
 from harness.viewer.queries import PAGE, STATUS, Slice, has_side, place_of
+
+if TYPE_CHECKING:
+    from harness.run_deltas import Deltas
 
 MOST = 400
 """Rollouts of a run up to which its figures are made for the page; beyond, the command line is the place."""
@@ -51,6 +53,8 @@ def figures(store: Store, one: str, other: str, sizes: tuple[int, int]) -> Figur
             rates = compare_sets(sets[0], sets[1])
     except ConfigError as error:
         unsaid["behaviours"] = str(error)
+    from harness.run_deltas import run_deltas  # brings scikit-learn: the viewer's start need not wait for it
+
     deltas = run_deltas(store, one, other)
     return Figures(deltas, rates, {**deltas.unsaid, **unsaid})
 
