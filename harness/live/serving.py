@@ -19,6 +19,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from harness.live.http import Guard
 from harness.live.http import serve as serve_app
+from harness.live.leaving import settled
 from harness.live.offer import Offer, offer, rungs
 from harness.live.rollout import LiveRollout
 from harness.live.server import ALONE, PLACE, Serving, Table, build, key_of
@@ -118,7 +119,7 @@ async def serve_stdio(seats: Seats, stop: asyncio.Event) -> None:
     server = seats.server
 
     async def talk() -> None:
-        async with stdio_server() as (reading, writing):
+        async with stdio_server() as streams, settled(*streams) as (reading, writing):
             await server.run(reading, writing, server.create_initialization_options())
 
     talking = asyncio.create_task(talk())
