@@ -8,7 +8,6 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import anyio
-from mcp.shared.message import SessionMessage
 
 GRACE = 5.0
 """Seconds that open requests have once the client sends no more. A client that is gone waits for nothing."""
@@ -20,8 +19,8 @@ async def settled(reading: Any, writing: Any, grace: float = GRACE) -> AsyncIter
 
     The SDK cancels open requests as its input ends, so `printf … | deploysim mcp` would lose the last answers.
     """
-    to_server, requests = anyio.create_memory_object_stream[SessionMessage | Exception](0)
-    answers, from_server = anyio.create_memory_object_stream[SessionMessage](0)
+    to_server, requests = anyio.create_memory_object_stream[Any](0)
+    answers, from_server = anyio.create_memory_object_stream[Any](0)
     open_requests: set[str | int] = set()
     none_open = asyncio.Event()
 
