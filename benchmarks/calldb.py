@@ -16,7 +16,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from toolsim.calldb import CallDatabase, RecordedCall, call_key
+from toolsim.calldb import CallDatabase
+from toolsim.recordedcalls import RecordedCall, call_key
 from toolsim.trajectory import ToolCall, ToolResult
 
 NOUNS = (

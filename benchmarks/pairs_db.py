@@ -24,7 +24,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from toolsim.calldb import CallDatabase, RecordedCall, arguments_text, call_key
+from toolsim.calldb import CallDatabase
+from toolsim.recordedcalls import RecordedCall, arguments_text, call_key
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{3,}")
 _KEPT = frozenset({

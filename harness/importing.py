@@ -14,7 +14,8 @@ from harness.importers import read_paths
 from harness.importers.base import Skipped
 from harness.store import Store
 from repos.catalog import normalise_url
-from toolsim.calldb import CallDatabase, recorded_calls
+from toolsim.calldb import CallDatabase
+from toolsim.recordedcalls import recorded_calls
 from toolsim.seeds import derive_seed
 from toolsim.trajectory import Compaction, Item, Message, Trajectory, call_pairs, dump_trajectory
 

@@ -7,100 +7,26 @@ is its content, so adding twice adds nothing. Request and response are kept once
 from __future__ import annotations
 
 import hashlib
-import json
 import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
-from itertools import islice
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 import sqlite_utils
-import zstandard
 
 from toolsim import callschema
 from toolsim.errors import CallDatabaseError
 from toolsim.lexical import Document, Filters, LexicalIndex
-from toolsim.trajectory import ToolCall, ToolResult, Trajectory, call_pairs, canonical_json, content_hash
+from toolsim.recordedcalls import INSERT, NAME_BYTES, Prepared, RecordedCall, batches, pair_of, storable, unpacked
 
-_BATCH = 2_000
-_LEVEL = 1
-_MAX_BODY = 1 << 30
-_INSERT = (
-    "insert into calls (key, exact_key, session, lineage, repo, agent, tool, arguments_text, at, cwd, position,"
-    " request, response) values (:key, :exact_key, :session, :lineage, :repo, :agent, :tool, :arguments_text, :at,"
-    " :cwd, :position, :request, :response)"
-)
-_TEXT_LIMIT = 4_000
-_TALK = frozenset({"description", "explanation", "justification", "thought", "toolSummary", "sideEffects"})
-_ENCODE = json.JSONEncoder(sort_keys=True).encode
-_COMMANDS = ("command", "cmd", "script", "CommandLine")
 _COLUMNS = (
     "c.seq, c.key, c.session, c.lineage, c.repo, c.agent, c.tool, c.arguments_text, c.at, c.cwd, c.position,"
-    " q.body as request, r.body as response"
+    " c.call_id, c.recorded_id, c.duration, q.body as request, r.body as response"
 )
 _FROM = "from calls c join bodies q on q.id = c.request join bodies r on r.id = c.response"
-
-
-@dataclass(frozen=True, slots=True)
-class RecordedCall:
-    """One recorded call with its result. `at` is when the result was there (Unix seconds), `position` the item index
-    of the call in its session. `score` is set on what `search` found: higher is nearer.
-    """
-
-    session: str
-    lineage: str
-    repo: str | None
-    agent: str
-    tool: str
-    call: ToolCall
-    arguments_text: str
-    result: ToolResult
-    at: float | None
-    cwd: str | None
-    position: int
-    score: float | None = field(default=None, compare=False)
-
-
-def recorded_calls(trajectory: Trajectory, repo_name: str | None) -> Iterator[RecordedCall]:
-    """The pairs of a session: calls that have a recorded result, with the directory that the agent was in."""
-    session = trajectory.session
-    for pair in call_pairs(trajectory.items):
-        if pair.result is None or pair.result_position is None:
-            continue
-        asked, answered = trajectory.items[pair.position], trajectory.items[pair.result_position]
-        yield RecordedCall(
-            session=session.id, lineage=session.lineage, repo=repo_name, agent=session.agent, tool=pair.call.name,
-            call=pair.call, arguments_text=arguments_text(pair.call), result=pair.result,
-            at=answered.at if answered.at is not None else asked.at,
-            cwd=getattr(asked, "cwd", None) or session.cwd, position=pair.position,
-        )  # fmt: skip
-
-
-def arguments_text(call: ToolCall) -> str:
-    """What a call asks, as one searchable text: the command, the raw text, or names and values."""
-    for name in _COMMANDS:
-        value = call.arguments.get(name)
-        if isinstance(value, str):
-            return value[:_TEXT_LIMIT]
-        if isinstance(value, list) and value and all(isinstance(v, str) for v in value):
-            return " ".join(value)[:_TEXT_LIMIT]
-    if not call.arguments:
-        return (call.raw or "")[:_TEXT_LIMIT]
-    lines = [f"{k}: {_short(v)}" for k, v in sorted(call.arguments.items()) if v is not None and k not in _TALK]
-    return "\n".join(lines)[:_TEXT_LIMIT]
-
-
-def call_key(tool: str, arguments: Any, cwd: str | None) -> str:
-    """The exact key of a call: hex SHA-256 of tool, arguments and directory.
-
-    Absent and null arguments are the same, the agent's own comments on the call do not count, and neither does white
-    space at the ends of a text.
-    """
-    return content_hash([tool, _normal(arguments), cwd])
 
 
 class CallDatabase:
@@ -138,8 +64,7 @@ class CallDatabase:
         """Keep recorded pairs; returns how many are new."""
         added = 0
         with self._lock, self._named():
-            todo = iter(pairs)
-            while batch := list(islice(todo, _BATCH)):
+            for batch in batches(pairs):
                 added += self._add(batch)
         return added
 
@@ -147,14 +72,16 @@ class CallDatabase:
         self, key: str, *, repo: str | None = None, before: float | None = None, not_lineage: str | None = None
     ) -> tuple[RecordedCall, ...]:
         """All pairs whose `call_key` is `key`, by time, then identity; with `before` only those of an earlier time."""
-        where, values = ["c.exact_key = :exact"], {"exact": bytes.fromhex(key)}
-        named = {"c.repo = :repo": repo, "c.at < :before": before, "c.lineage <> :lineage": not_lineage}
+        where, values = ["c.exact_key = :exact"], {"exact": bytes.fromhex(key)[:NAME_BYTES]}
+        named = {
+            "c.repo = :repo": _known(repo), "c.at < :before": before, "c.lineage <> :lineage": _known(not_lineage),
+        }  # fmt: skip
         for condition, value in named.items():
             if value is not None:
                 where.append(condition)
                 values[condition.partition(":")[2]] = value  # type: ignore[assignment]
         return tuple(
-            _pair(row) for row in self._rows(f"{_columns()} where {' and '.join(where)} order by c.at, c.key", values)
+            pair_of(row) for row in self._rows(f"{_columns()} where {' and '.join(where)} order by c.at, c.key", values)
         )
 
     def search(  # noqa: PLR0913  the conditions of a search, all by name
@@ -178,11 +105,11 @@ class CallDatabase:
         if limit < 1:
             return ()
         left_out = (not_lineage,) if isinstance(not_lineage, str) else tuple(not_lineage or ())
-        filters = Filters(tool, repo, before, left_out, undated)
+        filters = Filters(_known(tool), _known(repo), before, tuple(map(storable, left_out)), undated)
         with self._lock, self._named():
             found = self._current_index().search(text, filters, limit, responses=responses)
             rows = {row["seq"]: row for row in self._of([seq for seq, _ in found])}
-        return tuple(_pair(rows[seq], score) for seq, score in found if seq in rows)
+        return tuple(pair_of(rows[seq], score) for seq, score in found if seq in rows)
 
     def count(self) -> int:
         """The number of pairs."""
@@ -256,36 +183,29 @@ class CallDatabase:
         return self._index
 
     def _documents(self, after: int) -> Iterator[Document]:
-        rows = self.db.query(
+        rows = self.db.execute(
             "select c.seq, c.key, c.tool, c.repo, c.lineage, c.at, c.arguments_text, r.body as response"
             " from calls c join bodies r on r.id = c.response where c.seq > ? order by c.seq",
             [after],
         )
-        for row in rows:
-            yield Document(
-                row["seq"], row["key"], row["tool"], row["repo"], row["lineage"], row["at"], row["arguments_text"],
-                str(_unpack(row["response"])["content"]),
-            )  # fmt: skip
+        for seq, key, tool, repo, lineage, at, arguments, response in rows:
+            yield Document(seq, key, tool, repo, lineage, at, arguments, str(unpacked(response)[0]))
 
-    def _add(self, batch: Sequence[RecordedCall]) -> int:
-        bodies: dict[bytes, bytes] = {}
-        rows = {row["key"]: row for row in (_row(pair, bodies) for pair in batch)}
+    def _add(self, batch: Prepared) -> int:
         with self.db.atomic():
-            known = self._among("select key, seq from calls where key in", list(rows))
-            fresh = [row for key, row in rows.items() if key not in known]
-            places = self._keep_bodies({row[n]: bodies[row[n]] for row in fresh for n in ("request", "response")})
-            for row in fresh:
-                row.update(request=places[row["request"]], response=places[row["response"]])
-            self.db.conn.executemany(_INSERT, fresh)
+            known = self._among("select key, seq from calls where key in", list(batch.rows))
+            fresh = [row for key, row in batch.rows.items() if key not in known]
+            places = self._keep_bodies({name: batch.bodies[name] for row in fresh for name in row[-2:]})
+            rows = [(*row[:-2], places[row[-2]], places[row[-1]]) for row in fresh]
+            self.db.conn.executemany(INSERT, rows)
         return len(fresh)
 
     def _keep_bodies(self, bodies: dict[bytes, bytes]) -> dict[bytes, int]:
         """Store the texts that are new; the row of each by its hash."""
         known = self._among("select hash, id from bodies where hash in", list(bodies))
-        compress = zstandard.ZstdCompressor(level=_LEVEL).compress
         place = int(self.db.execute("select coalesce(max(id), 0) from bodies").fetchone()[0])
         fresh = [hash_ for hash_ in bodies if hash_ not in known]
-        rows = [(n, hash_, compress(bodies[hash_])) for n, hash_ in enumerate(fresh, place + 1)]
+        rows = [(n, hash_, bodies[hash_]) for n, hash_ in enumerate(fresh, place + 1)]
         self.db.conn.executemany("insert into bodies (id, hash, body) values (?, ?, ?)", rows)
         return known | {hash_: n for n, hash_, _ in rows}
 
@@ -311,63 +231,10 @@ class CallDatabase:
             raise CallDatabaseError(f"cannot use the pair database {self.path}: {error.strerror or error}") from error
 
 
+def _known(text: str | None) -> str | None:
+    """A condition as the columns spell it."""
+    return None if text is None else storable(text)
+
+
 def _columns() -> str:
     return f"select {_COLUMNS} {_FROM}"
-
-
-def _row(pair: RecordedCall, bodies: dict[bytes, bytes]) -> dict[str, Any]:
-    request = _ENCODE(_fields(pair.call)).encode("ascii")
-    response = _ENCODE(_fields(pair.result)).encode("ascii")
-    names = [hashlib.sha256(body).digest() for body in (request, response)]
-    bodies.update(zip(names, (request, response), strict=True))
-    about = [pair.session, pair.lineage, pair.repo, pair.agent, pair.tool, pair.at, pair.cwd, pair.position]
-    key = hashlib.sha256(canonical_json(about).encode("utf-8", "surrogatepass") + names[0] + names[1]).digest()
-    return {
-        "key": key, "exact_key": bytes.fromhex(call_key(pair.tool, pair.call.arguments or pair.call.raw, pair.cwd)),
-        "session": _text(pair.session), "lineage": _text(pair.lineage), "repo": pair.repo and _text(pair.repo),
-        "agent": _text(pair.agent), "tool": _text(pair.tool), "arguments_text": _text(pair.arguments_text),
-        "at": pair.at, "cwd": pair.cwd and _text(pair.cwd), "position": pair.position,
-        "request": names[0], "response": names[1],
-    }  # fmt: skip
-
-
-def _fields(value: ToolCall | ToolResult) -> dict[str, Any]:
-    return {name: getattr(value, name) for name in value.__dataclass_fields__}
-
-
-def _pair(row: dict[str, Any], score: float | None = None) -> RecordedCall:
-    return RecordedCall(
-        row["session"], row["lineage"], row["repo"], row["agent"], row["tool"],
-        ToolCall(**_unpack(row["request"])), row["arguments_text"], ToolResult(**_unpack(row["response"])),
-        row["at"], row["cwd"], row["position"], score,
-    )  # fmt: skip
-
-
-def _unpack(body: bytes) -> dict[str, Any]:
-    try:
-        found: dict[str, Any] = json.loads(zstandard.ZstdDecompressor().decompress(body, max_output_size=_MAX_BODY))
-    except (zstandard.ZstdError, ValueError) as error:
-        raise CallDatabaseError(f"a stored pair cannot be read, the pair database is torn: {error}") from error
-    return found
-
-
-def _text(text: str) -> str:
-    """Text that SQLite takes: halves of surrogate pairs (broken recordings) become question marks."""
-    if text.isascii():
-        return text
-    with suppress(UnicodeEncodeError):
-        text.encode("utf-8")
-        return text
-    return text.encode("utf-8", "replace").decode("utf-8")
-
-
-def _short(value: Any) -> str:
-    return (value if isinstance(value, str) else canonical_json(value))[:_TEXT_LIMIT]
-
-
-def _normal(value: Any) -> Any:
-    if isinstance(value, str):
-        return value.strip()
-    if isinstance(value, dict):
-        return {k: _normal(v) for k, v in value.items() if v is not None and k not in _TALK}
-    return [_normal(v) for v in value] if isinstance(value, (list, tuple)) else value

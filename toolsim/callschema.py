@@ -12,25 +12,31 @@ import sqlite_utils
 from toolsim.errors import CallDatabaseError
 
 APPLICATION_ID = 0x64734341
-VERSION = 1
-_CACHE_KIB = 64 << 10
+VERSION = 2
+_CACHE_KIB = 256 << 10
+_MAPPED = 8 << 30
+_CHECKPOINT_PAGES = 16_384
 
 migrations = sqlite_utils.Migrations("calls")
 
 
 @migrations()
 def create_tables(db: sqlite_utils.Database) -> None:
-    """First version: `bodies` by content, `calls` in order of arrival, `about` with version, identity and purges."""
+    """`bodies` by content, `calls` in order of arrival, `about` with version, identity and purges.
+
+    Keys and hashes are the first 16 bytes of SHA-256: half the size of the three indexes that grow with every pair.
+    """
     db.execute("create table about (version integer not null, id text not null, purges integer not null) strict")
     db.execute("insert into about values (?, ?, 0)", [VERSION, uuid.uuid4().hex])
     db.execute("create table bodies (id integer primary key, hash blob not null unique, body blob not null) strict")
     db.execute(
         "create table calls (seq integer primary key autoincrement, key blob not null unique, exact_key blob not null,"
         " session text not null, lineage text not null, repo text, agent text not null, tool text not null,"
-        " arguments_text text not null, at real, cwd text, position integer not null,"
+        " arguments_text text not null, at real, cwd text, position integer not null, call_id text not null,"
+        " recorded_id text, duration real,"
         " request integer not null references bodies (id), response integer not null references bodies (id)) strict"
     )
-    db.execute("create index calls_exact on calls (exact_key)")
+    db.execute("create index calls_exact on calls (exact_key, at)")
     db.execute("create index calls_session on calls (session)")
 
 
@@ -48,7 +54,7 @@ def open_database(path: Path, *, create: bool) -> sqlite_utils.Database:
     """Open or make the file.
 
     Raises:
-        CallDatabaseError: missing, of another program, or of a newer version.
+        CallDatabaseError: missing, of another program, or of another version.
         sqlite3.Error, OSError: it cannot be used.
     """
     new = not path.exists() or path.stat().st_size == 0
@@ -64,6 +70,8 @@ def open_database(path: Path, *, create: bool) -> sqlite_utils.Database:
         connection.execute("pragma journal_mode=wal")
         connection.execute("pragma synchronous=normal")
         connection.execute(f"pragma cache_size=-{_CACHE_KIB}")
+        connection.execute(f"pragma mmap_size={_MAPPED}")
+        connection.execute(f"pragma wal_autocheckpoint={_CHECKPOINT_PAGES}")
         connection.execute(f"pragma application_id={APPLICATION_ID}")
         database = sqlite_utils.Database(connection)
         migrations.apply(database)
@@ -95,3 +103,7 @@ def _recognise(path: Path, connection: sqlite3.Connection) -> None:
         version = connection.execute("select version from about").fetchone()
         if version is None or version[0] > VERSION:
             raise CallDatabaseError(f"{path} was written by a newer version of this program")
+        if version[0] < VERSION:
+            raise CallDatabaseError(
+                f"{path} was written by an earlier version of this program; delete it and import the sessions again"
+            )

@@ -27,12 +27,13 @@ from toolsim.actions import (
     Unknown,
     Write,
 )  # fmt: skip
-from toolsim.calldb import CallDatabase, arguments_text
+from toolsim.calldb import CallDatabase
 from toolsim.commands import classify, commands, leading
 from toolsim.connectors import Connector, Gate, Query, Sourced
 from toolsim.errors import ConnectorError
 from toolsim.evidence import Piece, describe
 from toolsim.recorded import Record
+from toolsim.recordedcalls import arguments_text
 from toolsim.trajectory import JsonObject, Message, Session, ToolCall
 from toolsim.window import call_text, middle_cut
 from toolsim.world import World

@@ -13,9 +13,10 @@ import json
 import re
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from itertools import accumulate, chain
 from pathlib import Path
 from typing import TypeAlias
 
@@ -38,7 +39,12 @@ _WORDS = re.compile(r"[^\W_](?:[\w.:/@+=%~-]*\w)?|--?[A-Za-z](?:[\w-]*\w)?|\w+")
 _SEPARATED = re.compile(r"[^\W_]+")
 _LONGEST = 80
 
+BUDGETS = (20_000, 400_000, float("inf"))
+"""In so many pairs the rarest words may stand together that a hit must have one of; each is tried until enough is
+found."""
+
 _Hit: TypeAlias = tuple[float, tantivy.DocAddress]
+_Clause: TypeAlias = tuple[int, tantivy.Query]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,10 +77,7 @@ def terms(text: str) -> list[str]:
     id) and, if it has several, its parts of two letters and more, split at punctuation and at changes of case. All in
     lower case.
     """
-    found: list[str] = []
-    for word in _WORDS.findall(text):
-        found.extend(_forms(word))
-    return found
+    return list(chain.from_iterable(map(_forms, _WORDS.findall(text))))
 
 
 @functools.lru_cache(maxsize=1 << 16)
@@ -93,8 +96,9 @@ def _forms(word: str) -> tuple[str, ...]:
 class LexicalIndex:
     """The index in one directory. Not safe for threads; several processes may use and update it."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, budgets: Sequence[float] = BUDGETS) -> None:
         self.directory = directory
+        self._budgets = budgets
         self._index: tantivy.Index | None = None
         self._state: State | None = None
 
@@ -131,17 +135,25 @@ class LexicalIndex:
         if self._index is None:
             raise CallDatabaseError(f"the index {self.directory} is not open")
         searcher = self._index.searcher()
-        query = self._query(text, filters, responses=responses)
-        if query is None or searcher.num_docs == 0:
-            return []
+        clauses = self._clauses(searcher, text, responses=responses)
+        best: list[_Hit] = []
+        for budget in self._budgets:
+            query = _within(clauses, _conditions(self._schema(), filters), budget)
+            if query is None:
+                break
+            best = self._best(searcher, query, filters, limit)
+            if len(best) >= limit or sum(frequency for frequency, _ in clauses) <= budget:
+                break
+        return _ranked(searcher, best)[:limit]
+
+    def _best(self, searcher: tantivy.Searcher, query: tantivy.Query, filters: Filters, limit: int) -> list[_Hit]:
+        """The best `limit` hits and what may be equal to the last of them."""
         hits = searcher.search(query, limit=max(_LOOK, 4 * limit), count=False).hits
         last = hits[min(limit, len(hits)) - 1][0] if hits else 0.0
         best = [hit for hit in hits if hit[0] > last]
         if len(hits) == max(_LOOK, 4 * limit) and hits[-1][0] == last:
-            tied = self._tied(searcher, query, filters, hits, last, limit)
-        else:
-            tied = [hit for hit in hits if hit[0] == last]
-        return _ranked(searcher, best + tied)[:limit]
+            return best + self._tied(searcher, query, filters, hits, last, limit)
+        return best + [hit for hit in hits if hit[0] == last]
 
     def _tied(
         self,
@@ -179,21 +191,20 @@ class LexicalIndex:
             raise CallDatabaseError(f"the index {self.directory} is not open")
         return self._index.schema
 
-    def _query(self, text: str, filters: Filters, *, responses: bool) -> tantivy.Query | None:
-        index = self._index
+    def _clauses(self, searcher: tantivy.Searcher, text: str, *, responses: bool) -> list[_Clause]:
+        """The words of a text with how many pairs have each, the rarest first; words that no pair has are left out."""
+        schema = self._schema()
         words = list(dict.fromkeys(terms(text)))[:_QUERY_TERMS]
-        if index is None or not words:
-            return None
-        schema = index.schema
-        wanted = [(tantivy.Occur.Should, tantivy.Query.term_query(schema, "arguments", w, "freq")) for w in words]
-        if responses:
+        found = [
+            (searcher.doc_freq("arguments", word), tantivy.Query.term_query(schema, "arguments", word, "freq"))
+            for word in words
+        ]
+        if responses and words:
             for word in list(dict.fromkeys(_plain_words().analyze(_excerpt(text))))[:_QUERY_TERMS]:
-                found = tantivy.Query.term_query(schema, "response", word, "freq")
-                wanted.append((tantivy.Occur.Should, tantivy.Query.boost_query(found, _RESPONSE_WEIGHT)))
-        conditions = _conditions(schema, filters)
-        if not conditions:
-            return tantivy.Query.boolean_query(wanted)
-        return tantivy.Query.boolean_query([(tantivy.Occur.Must, tantivy.Query.boolean_query(wanted)), *conditions])
+                plain = tantivy.Query.term_query(schema, "response", word, "freq")
+                boosted = tantivy.Query.boost_query(plain, _RESPONSE_WEIGHT)
+                found.append((searcher.doc_freq("response", word), boosted))
+        return sorted((clause for clause in found if clause[0]), key=lambda clause: clause[0])
 
     def _update(self, wanted: State, documents: Callable[[int], Iterable[Document]]) -> None:
         held = _read_state(self.directory)
@@ -227,6 +238,24 @@ class LexicalIndex:
             made.replace(self.directory / _STATE)
         index.reload()
         self._index, self._state = index, state
+
+
+def _within(
+    clauses: list[_Clause], conditions: list[tuple[tantivy.Occur, tantivy.Query]], budget: float
+) -> tantivy.Query | None:
+    """The pairs that have one of the rarest words, scored by all words. The rarest words are as many as together stand
+    in `budget` pairs, one at least: so the work does not grow with the pairs that share only common words.
+    """
+    if not clauses:
+        return None
+    sums = accumulate(frequency for frequency, _ in clauses)
+    rare = max(1, sum(total <= budget for total in sums))
+    should, must = tantivy.Occur.Should, tantivy.Occur.Must
+    needed = tantivy.Query.boolean_query([(should, query) for _, query in clauses[:rare]])
+    if rare == len(clauses) and not conditions:
+        return needed
+    common = [(should, query) for _, query in clauses[rare:]]
+    return tantivy.Query.boolean_query([(must, needed), *common, *conditions])
 
 
 def _ranked(searcher: tantivy.Searcher, hits: list[_Hit]) -> list[tuple[int, float]]:

@@ -13,9 +13,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from toolsim.calldb import CallDatabase, RecordedCall, arguments_text, call_key, recorded_calls
+from toolsim.calldb import CallDatabase
 from toolsim.errors import CallDatabaseError
 from toolsim.lexical import terms
+from toolsim.recordedcalls import RecordedCall, arguments_text, call_key, recorded_calls
 from toolsim.trajectory import Message, Session, ToolCall, ToolResult, Trajectory
 
 

@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from toolsim.actions import PutFile
-from toolsim.calldb import CallDatabase, RecordedCall
+from toolsim.calldb import CallDatabase
 from toolsim.evidence import Piece, choose, cut
+from toolsim.recordedcalls import RecordedCall
 from toolsim.scripted import ScriptedModel
 from toolsim.simulator import SimulatorSettings
 from toolsim.trajectory import ToolCall, ToolResult
