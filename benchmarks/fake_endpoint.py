@@ -219,13 +219,12 @@ async def serve(options: argparse.Namespace) -> None:
 def running(**options: Any) -> Iterator[str]:
     """An endpoint in a process of its own until the block ends; gives its base URL. Options as on the command line."""
     flags = [f"--{name}={value}" for name, value in options.items()]
-    process = subprocess.Popen([sys.executable, __file__, *flags], stdout=subprocess.PIPE, text=True)
-    try:
-        assert process.stdout is not None
-        yield process.stdout.readline().strip()
-    finally:
-        process.kill()
-        process.wait()
+    with subprocess.Popen([sys.executable, __file__, *flags], stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            yield process.stdout.readline().strip()
+        finally:
+            process.kill()
 
 
 def _options() -> argparse.Namespace:

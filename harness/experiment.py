@@ -31,7 +31,8 @@ from toolsim.calldb import CallDatabase
 from toolsim.connectors import Connector
 from toolsim.connectors.package_metadata import public_index
 from toolsim.deid.choice import Deidentify
-from toolsim.model import ClientSettings, is_embedded, open_model
+from toolsim.endpoint import ClientSettings
+from toolsim.model import is_embedded, open_model
 from toolsim.modeltypes import Budget, Model, ModelReply, ModelRequest
 from toolsim.prompting import prompt_hashes
 from toolsim.seeds import derive_seed

@@ -24,7 +24,8 @@ import pytest
 import vcr
 from vcr.request import Request
 
-from toolsim.model import ClientSettings, Endpoint, OpenAIModel
+from toolsim.endpoint import ClientSettings, Endpoint
+from toolsim.model import OpenAIModel
 from toolsim.modeltypes import Budget
 from toolsim.pricing import KnownModel
 

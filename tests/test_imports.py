@@ -16,7 +16,7 @@ FORBIDDEN = {"repos": {"toolsim", "harness"}, "toolsim": {"harness"}, "harness":
 HOMES = {
     "langgraph": {"harness/graph.py", "harness/langgraph_tools.py"},
     "langchain_core": {"harness/langgraph_tools.py"},
-    "openai": {"toolsim/model.py", "toolsim/clients.py", "toolsim/wire.py"},
+    "openai": {"toolsim/endpoint.py"},
     "tantivy": {"toolsim/lexical.py"},
     "mcp": {"harness/live/server.py", "harness/live/serving.py", "toolsim/connectors/mcp_tools.py"},
 }

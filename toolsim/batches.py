@@ -13,8 +13,8 @@ from typing import Any
 
 from pydantic import Field, ValidationError
 
+from toolsim.endpoint import Endpoint
 from toolsim.errors import EndpointError, ModelError, ModelUnavailable
-from toolsim.model import Endpoint
 from toolsim.trajectory import JsonObject
 from toolsim.wire import Loose, excerpt, read_body, refuse
 

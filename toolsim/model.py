@@ -1,7 +1,7 @@
-"""Models behind OpenAI-compatible endpoints, hosted or embedded. The only openai import of the project.
+"""Models behind OpenAI-compatible endpoints, hosted or embedded.
 
 Messages go to the client as a finished JSON body: its own walk over every message costs 0.1–0.2 ms a message on the
-event loop. Retries, their delays and `Retry-After` are the client's.
+event loop.
 """
 
 from __future__ import annotations
@@ -12,21 +12,18 @@ import os
 import re
 import time
 from collections.abc import Coroutine, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal, TypeAlias
-from urllib.parse import urlsplit, urlunsplit
-from weakref import WeakKeyDictionary
-
-import httpx2
-import openai
+from urllib.parse import urlsplit
 
 from toolsim import wire_chat, wire_responses
 from toolsim.deid.choice import Deidentify
 from toolsim.deid.shield import Shield
 from toolsim.embedded import DEFAULT_CONTEXT, DEFAULT_SLOTS, Server, ServerSettings
-from toolsim.errors import BudgetExceeded, EndpointError, ModelError, ModelUnavailable, OutputInvalid
+from toolsim.endpoint import ClientSettings, Endpoint
+from toolsim.errors import BudgetExceeded, EndpointError, ModelUnavailable, OutputInvalid
 from toolsim.jsoncheck import complaints
 from toolsim.modeltypes import Budget, Model, ModelReply, ModelRequest
 from toolsim.overhearing import heard
@@ -37,124 +34,14 @@ from toolsim.telemetry import Value, span
 from toolsim.tokens import estimate
 from toolsim.trajectory import JsonObject, ToolDefinition
 from toolsim.weights import WEIGHTS, pull
-from toolsim.wire import Received, excerpt, refuse
+from toolsim.wire import Received, refuse
 
 Api: TypeAlias = Literal["chat", "responses"]
 
 _SPEC = re.compile(r"(?P<name>.+?)@(?P<url>https?://.+)")
-_REFUSAL_CODES = frozenset({"content_filter", "content_policy_violation"})
-_HINTS = {
-    401: "check OPENAI_API_KEY",
-    403: "check OPENAI_API_KEY",
-    404: "check the model name and the base URL",
-}
+_UNREADABLE = 2
 _FREE = KnownModel(0.0, 0.0, 0.0)
 _WIRE: dict[Api, ModuleType] = {"chat": wire_chat, "responses": wire_responses}
-_LIMITS: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, asyncio.Semaphore]] = WeakKeyDictionary()
-
-
-@dataclass(frozen=True, slots=True)
-class ClientSettings:
-    """How an endpoint is used.
-
-    `timeout` is seconds for one answer, `connect_timeout` for a connection; `retries` follow a failed request (a first
-    contact that fails to connect is tried twice only); `concurrency` limits requests in flight to one endpoint.
-    """
-
-    timeout: float = 600.0
-    connect_timeout: float = 10.0
-    retries: int = 4
-    concurrency: int = 16
-
-
-class Endpoint:
-    """The HTTP side: one endpoint, its client, and its failures as one-sentence errors. The key appears in none."""
-
-    def __init__(self, base_url: str | None, settings: ClientSettings, api_key: str | None = None) -> None:
-        self.name = _shown_url(base_url) if base_url else "OpenAI's API"
-        self.local = base_url is not None
-        self._base_url = base_url
-        self._settings = settings
-        self._api_key = api_key
-        self._client: openai.AsyncOpenAI | None = None
-        self._reached = False
-
-    async def post(self, path: str, body: JsonObject) -> tuple[bytes, int]:
-        """The response body, and how many requests it took. A path that begins with `//` is at the server's root.
-
-        Raises:
-            EndpointError: no answer, or not a good one, after all retries.
-            Refused: the endpoint names a content filter as the reason.
-        """
-        async with _limit(self.name, self._settings.concurrency):
-            return await self._request(path, body)
-
-    async def get(self, path: str) -> bytes:
-        """The response body of a GET; errors as for `post`."""
-        return (await self._request(path, None))[0]
-
-    async def upload(self, name: str, content: bytes, purpose: str) -> bytes:
-        """The response body of an upload to `/files`; errors as for `post`."""
-        file = (name, content, "application/jsonl")
-        return (await self._request("/files", {"purpose": purpose}, [("file", file)]))[0]
-
-    async def close(self) -> None:
-        """Close the connections."""
-        if self._client is not None:
-            await self._client.close()
-            self._client = None
-
-    async def _request(
-        self, path: str, body: JsonObject | None, files: list[tuple[str, tuple[str, bytes, str]]] | None = None
-    ) -> tuple[bytes, int]:
-        client = self._client = self._client or self._connect()
-        url = f"{_root(str(client.base_url))}{path[1:]}" if path.startswith("//") else path
-        while True:
-            retries = self._settings.retries if self._reached else min(1, self._settings.retries)
-            try:
-                if body is None:
-                    response = await client.get(url, cast_to=httpx2.Response, options={"max_retries": retries})
-                else:
-                    form = {"Content-Type": "multipart/form-data"} if files is not None else {}
-                    response = await client.post(
-                        url, cast_to=httpx2.Response, body=body, files=files,
-                        options={"max_retries": retries, "headers": form},
-                    )  # fmt: skip
-            except openai.APIConnectionError as error:
-                raise EndpointError(self._connection_failure(error)) from None
-            except openai.APIStatusError as error:
-                first_contact, self._reached = not self._reached, True
-                if first_contact and _worth_retrying(error.status_code) and retries < self._settings.retries:
-                    continue
-                raise self._status_error(error, retries) from None
-            self._reached = True
-            return response.content, 1 + int(response.request.headers.get("x-stainless-retry-count", 0))
-
-    def _connection_failure(self, error: openai.APIConnectionError) -> str:
-        # the aiohttp transport reports a refused connection as a connect timeout
-        if isinstance(error, openai.APITimeoutError) and not isinstance(error.__cause__, httpx2.ConnectTimeout):
-            return f"{self.name} did not answer within {self._settings.timeout:g} s"
-        return f"cannot reach {self.name}: {_cause(error)}"
-
-    def _status_error(self, error: openai.APIStatusError, retries: int) -> ModelError:
-        said = excerpt(error.response.content)
-        if self._api_key:
-            said = said.replace(self._api_key, "[key]")
-        if error.code in _REFUSAL_CODES:
-            return refuse(said)
-        tries = f" after {retries + 1} attempts" if _worth_retrying(error.status_code) else ""
-        hint = f" ({_HINTS[error.status_code]})" if error.status_code in _HINTS else ""
-        return EndpointError(f"{self.name} answered {error.status_code}{tries}{hint}: {said}", error.status_code)
-
-    def _connect(self) -> openai.AsyncOpenAI:
-        timeout = httpx2.Timeout(self._settings.timeout, connect=self._settings.connect_timeout)
-        return openai.AsyncOpenAI(
-            api_key=self._api_key or "none",
-            base_url=self._base_url,
-            max_retries=self._settings.retries,
-            timeout=timeout,
-            http_client=openai.DefaultAioHttpClient(timeout=timeout),
-        )
 
 
 class OpenAIModel:
@@ -261,8 +148,7 @@ class OpenAIModel:
     async def _ask(self, request: ModelRequest, wire: ModuleType) -> ModelReply:
         if self._budget is not None:
             self._budget.admit(self.name, priced=self._known is not None)
-        body, attempts = await self._in_time(self.endpoint.post(wire.PATH, self._body(request, wire)))
-        received = self._received(request, wire, body)
+        received, attempts = await self._in_time(self._answer(request, wire))
         cost = cost_of(received.usage, self._known)
         if self._budget is not None:
             self._budget.charge(received.usage, cost)
@@ -272,6 +158,21 @@ class OpenAIModel:
         heard(request, reply)
         return reply
 
+    async def _answer(self, request: ModelRequest, wire: ModuleType) -> tuple[Received, int]:
+        """The answer, and how many requests it took. A body that holds none (cut off, without choices) is asked for
+        again, `_UNREADABLE` times at most.
+        """
+        sent, attempts, again = self._body(request, wire), 0, _UNREADABLE
+        while True:
+            body, more = await self.endpoint.post(wire.PATH, sent)
+            attempts += more
+            try:
+                return self._received(request, wire, body), attempts
+            except EndpointError:
+                if not again:
+                    raise
+                again -= 1
+
     def _body(self, request: ModelRequest, wire: ModuleType) -> JsonObject:
         body: JsonObject = wire.payload(self.name, request)
         return body if self.shield is None else self.shield.scrub(request.session, body)
@@ -280,7 +181,7 @@ class OpenAIModel:
         received: Received = wire.read(body)
         return received if self.shield is None else self.shield.restore(request.session, received)
 
-    async def _in_time(self, call: Coroutine[Any, Any, tuple[bytes, int]]) -> tuple[bytes, int]:
+    async def _in_time(self, call: Coroutine[Any, Any, tuple[Received, int]]) -> tuple[Received, int]:
         """Wait for a call as long as the budget's wall time lasts."""
         limit = asyncio.timeout(None if self._budget is None else self._budget.seconds_left())
         try:
@@ -459,27 +360,3 @@ def _reply(received: Received, cost: float | None, name: str, attempts: int) -> 
 def _local_settings(slots: int) -> ClientSettings:
     # a full window takes minutes to read here; what waits for a slot waits on this side
     return ClientSettings(timeout=1800.0, retries=1, concurrency=slots)
-
-
-def _limit(endpoint: str, concurrency: int) -> asyncio.Semaphore:
-    limits = _LIMITS.setdefault(asyncio.get_running_loop(), {})
-    return limits.setdefault(endpoint, asyncio.Semaphore(concurrency))
-
-
-def _worth_retrying(status: int) -> bool:
-    return status in {408, 409, 429} or status >= 500
-
-
-def _cause(error: BaseException) -> str:
-    while error.__cause__ is not None:
-        error = error.__cause__
-    return " ".join(str(error).split()) or type(error).__name__
-
-
-def _shown_url(url: str) -> str:
-    parts = urlsplit(url)
-    return urlunsplit((parts.scheme, parts.netloc, parts.path.rstrip("/"), "", ""))
-
-
-def _root(base_url: str) -> str:
-    return base_url.rstrip("/").removesuffix("/v1")

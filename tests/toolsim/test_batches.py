@@ -8,8 +8,8 @@ import pytest
 
 from tests.batch_server import Api, completion, serve
 from toolsim import batches
+from toolsim.endpoint import ClientSettings, Endpoint
 from toolsim.errors import EndpointError, ModelUnavailable, Refused
-from toolsim.model import ClientSettings, Endpoint
 
 BODIES = {f"q{n}": {"model": "m", "messages": [{"role": "user", "content": f"é {n}"}]} for n in range(3)}
 QUICK = ClientSettings(timeout=5.0, connect_timeout=2.0, retries=0)

@@ -7,15 +7,16 @@ import json
 import socket
 import time
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 from aiohttp import web
 
+from toolsim.endpoint import ClientSettings, Endpoint
 from toolsim.errors import BudgetExceeded, EndpointError, ModelUnavailable, OutputInvalid, Refused
-from toolsim.model import ClientSettings, Endpoint, OpenAIModel, family_of, open_model
+from toolsim.model import OpenAIModel, family_of, open_model
 from toolsim.modeltypes import Budget, ModelRequest
 from toolsim.pricing import KnownModel
 from toolsim.trajectory import ToolCall, ToolDefinition
@@ -99,9 +100,9 @@ async def serving(answers: Sequence[Answer | dict[str, Any]]) -> AsyncIterator[S
 
 
 @asynccontextmanager
-async def model_on(*answers, api="chat", name="m", retries=2, **options):
+async def model_on(*answers, api="chat", name="m", retries=2, largest=8 << 20, **options):
     async with serving(answers) as server:
-        endpoint = Endpoint(server.base_url, ClientSettings(timeout=5.0, retries=retries), KEY)
+        endpoint = Endpoint(server.base_url, ClientSettings(timeout=5.0, retries=retries, largest=largest), KEY)
         model = OpenAIModel(name, endpoint, api=api, known=options.pop("known", PRICE), **options)
         try:
             yield model, server
@@ -162,10 +163,18 @@ async def test_a_lasting_failure_ends_after_the_retries():
     ids=["html", "truncated", "empty", "no choices", "error inside", "no message", "list"],
 )
 async def test_a_body_without_an_answer_is_an_endpoint_error(answer, said):
-    async with model_on(answer) as (model, _):
+    async with model_on(answer) as (model, server):
         with pytest.raises(EndpointError, match=said) as caught:
             await model.complete(ModelRequest(ASK))
     assert "\n" not in str(caught.value)
+    assert len(server.requests) == 3
+
+
+async def test_a_body_without_an_answer_is_asked_for_again():
+    async with model_on(Answer('{"choices": [{"mess'), Answer({"choices": []}), chat("fine")) as (model, _):
+        reply = await model.complete(ModelRequest(ASK))
+    assert reply.text == "fine"
+    assert reply.attempts == 3
 
 
 @pytest.mark.parametrize(
@@ -238,6 +247,44 @@ async def test_an_endpoint_that_never_answers_times_out():
         with pytest.raises(EndpointError, match=r"did not answer within 0.2 s"):
             await model.complete(ModelRequest(ASK))
         await model.close()
+
+
+@asynccontextmanager
+async def dripping(pause):
+    """A server that begins its answer at once and then sends a byte at a time: its address, how often it was asked."""
+    asked = []
+
+    async def drip(reader, writer):
+        with suppress(ConnectionError, asyncio.IncompleteReadError):
+            await reader.readuntil(b"\r\n\r\n")
+            asked.append(asyncio.current_task())
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n")
+            for _ in range(1000):
+                writer.write(b" ")
+                await writer.drain()
+                await asyncio.sleep(pause)
+        writer.close()
+
+    server = await asyncio.start_server(drip, "127.0.0.1", 0)
+    yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1", asked
+    await asyncio.wait(asked)
+    server.close()
+
+
+async def test_an_answer_that_drips_is_given_up_and_asked_for_again():
+    async with dripping(0.05) as (address, asked):
+        model = OpenAIModel("m", Endpoint(address, ClientSettings(timeout=0.3, retries=1)))
+        with pytest.raises(EndpointError, match=r"did not answer within 0.3 s"):
+            await model.complete(ModelRequest(ASK))
+        await model.close()
+        assert len(asked) == 2
+
+
+async def test_an_answer_without_end_is_a_failure_and_asked_for_once():
+    async with model_on(chat("x" * 2_000), largest=1_000) as (model, server):
+        with pytest.raises(EndpointError, match="answered more than 1000 bytes"):
+            await model.complete(ModelRequest(ASK))
+    assert len(server.requests) == 1
 
 
 async def test_a_call_under_way_is_given_up_when_the_wall_time_of_the_budget_ends():

@@ -8,8 +8,9 @@ import pytest
 from aiohttp import web
 
 from toolsim import telemetry
+from toolsim.endpoint import ClientSettings, Endpoint
 from toolsim.errors import EndpointError, SimulationFailed
-from toolsim.model import ClientSettings, Endpoint, OpenAIModel
+from toolsim.model import OpenAIModel
 from toolsim.modeltypes import ModelRequest
 from toolsim.trajectory import ToolCall
 

@@ -11,8 +11,9 @@ from harness.discriminator.batched import Batched
 from harness.discriminator.measure import Measure, discriminate
 from tests.batch_server import Api, completion, serve
 from tests.harness.discriminator.runs import SIDES, judge, perfect, says
+from toolsim.endpoint import ClientSettings, Endpoint
 from toolsim.errors import EndpointError, ModelUnavailable
-from toolsim.model import ClientSettings, Endpoint, OpenAIModel
+from toolsim.model import OpenAIModel
 from toolsim.modeltypes import Budget
 
 MEASURE = Measure(fakes=2)
