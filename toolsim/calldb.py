@@ -69,9 +69,12 @@ class CallDatabase:
         return added
 
     def exact(
-        self, key: str, *, repo: str | None = None, before: float | None = None, not_lineage: str | None = None
-    ) -> tuple[RecordedCall, ...]:
-        """All pairs whose `call_key` is `key`, by time, then identity; with `before` only those of an earlier time."""
+        self, key: str, *, repo: str | None = None, before: float | None = None, not_lineage: str | None = None,
+        limit: int | None = None,
+    ) -> tuple[RecordedCall, ...]:  # fmt: skip
+        """The pairs whose `call_key` is `key`, by time, then identity; with `before` only those of an earlier time,
+        with `limit` no more than the latest so many.
+        """
         where, values = ["c.exact_key = :exact"], {"exact": bytes.fromhex(key)[:NAME_BYTES]}
         named = {
             "c.repo = :repo": _known(repo), "c.at < :before": before, "c.lineage <> :lineage": _known(not_lineage),
@@ -80,9 +83,9 @@ class CallDatabase:
             if value is not None:
                 where.append(condition)
                 values[condition.partition(":")[2]] = value  # type: ignore[assignment]
-        return tuple(
-            pair_of(row) for row in self._rows(f"{_columns()} where {' and '.join(where)} order by c.at, c.key", values)
-        )
+        latest = f"{_columns()} where {' and '.join(where)} order by c.at desc, c.key desc limit :limit"
+        rows = self._rows(latest, {**values, "limit": -1 if limit is None else limit})
+        return tuple(pair_of(row) for row in reversed(rows))
 
     def search(  # noqa: PLR0913  the conditions of a search, all by name
         self,
@@ -95,7 +98,7 @@ class CallDatabase:
         limit: int = 8,
         responses: bool = False,
         undated: bool = False,
-    ) -> tuple[RecordedCall, ...]:
+    ) -> tuple[RecordedCall, ...]:  # fmt: skip
         """The pairs whose arguments share most words with `text`, best first, ties by key.
 
         `before` keeps pairs of an earlier recorded time (Unix seconds), with `undated` those without time too;
@@ -113,7 +116,7 @@ class CallDatabase:
 
     def count(self) -> int:
         """The number of pairs."""
-        return int(self._rows("select count(*) as n from calls")[0]["n"])
+        return int(self._rows("select pairs from about")[0]["pairs"])
 
     def hash(self) -> str:
         """Hex SHA-256 over the identities of all pairs, whatever the order they came in."""
@@ -146,6 +149,7 @@ class CallDatabase:
             self.db.execute("pragma secure_delete=on")
             with self.db.atomic():
                 removed = self.db.execute("delete from calls where session = ?", [session_id]).rowcount
+                callschema.note_pairs(self.db, -removed)
                 self.db.execute(
                     "delete from bodies where id not in"
                     " (select request from calls union all select response from calls)"
@@ -198,6 +202,7 @@ class CallDatabase:
             places = self._keep_bodies({name: batch.bodies[name] for row in fresh for name in row[-2:]})
             rows = [(*row[:-2], places[row[-2]], places[row[-1]]) for row in fresh]
             self.db.conn.executemany(INSERT, rows)
+            callschema.note_pairs(self.db, len(rows))
         return len(fresh)
 
     def _keep_bodies(self, bodies: dict[bytes, bytes]) -> dict[bytes, int]:

@@ -22,12 +22,15 @@ migrations = sqlite_utils.Migrations("calls")
 
 @migrations()
 def create_tables(db: sqlite_utils.Database) -> None:
-    """`bodies` by content, `calls` in order of arrival, `about` with version, identity and purges.
+    """`bodies` by content, `calls` in order of arrival, `about` with version, identity, purges and the number of pairs.
 
     Keys and hashes are the first 16 bytes of SHA-256: half the size of the three indexes that grow with every pair.
     """
-    db.execute("create table about (version integer not null, id text not null, purges integer not null) strict")
-    db.execute("insert into about values (?, ?, 0)", [VERSION, uuid.uuid4().hex])
+    db.execute(
+        "create table about (version integer not null, id text not null, purges integer not null,"
+        " pairs integer not null) strict"
+    )
+    db.execute("insert into about values (?, ?, 0, 0)", [VERSION, uuid.uuid4().hex])
     db.execute("create table bodies (id integer primary key, hash blob not null unique, body blob not null) strict")
     db.execute(
         "create table calls (seq integer primary key autoincrement, key blob not null unique, exact_key blob not null,"
@@ -83,10 +86,13 @@ def open_database(path: Path, *, create: bool) -> sqlite_utils.Database:
 
 def state(db: sqlite_utils.Database) -> State:
     """The present state."""
-    row = db.execute(
-        "select id, purges, (select coalesce(max(seq), 0) from calls), (select count(*) from calls) from about"
-    ).fetchone()
+    row = db.execute("select id, purges, (select coalesce(max(seq), 0) from calls), pairs from about").fetchone()
     return State(*row)
+
+
+def note_pairs(db: sqlite_utils.Database, more: int) -> None:
+    """Count pairs that came, or went."""
+    db.execute("update about set pairs = pairs + ?", [more])
 
 
 def note_purge(db: sqlite_utils.Database) -> None:

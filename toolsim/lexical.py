@@ -42,9 +42,13 @@ _LONGEST = 80
 BUDGETS = (20_000, 400_000, float("inf"))
 """In so many pairs the rarest words may stand together that a hit must have one of; each is tried until enough is
 found."""
+SCORED = 1_000_000
+"""In so many pairs the words may stand together that count for a score, from the rarest on: so the work of a search
+does not grow with the pairs."""
 
 _Hit: TypeAlias = tuple[float, tantivy.DocAddress]
 _Clause: TypeAlias = tuple[int, tantivy.Query]
+_Parts: TypeAlias = list[tuple[tantivy.Occur, tantivy.Query]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,9 +100,10 @@ def _forms(word: str) -> tuple[str, ...]:
 class LexicalIndex:
     """The index in one directory. Not safe for threads; several processes may use and update it."""
 
-    def __init__(self, directory: Path, budgets: Sequence[float] = BUDGETS) -> None:
+    def __init__(self, directory: Path, budgets: Sequence[float] = BUDGETS, scored: float = SCORED) -> None:
         self.directory = directory
         self._budgets = budgets
+        self._scored = scored
         self._index: tantivy.Index | None = None
         self._state: State | None = None
 
@@ -128,38 +133,75 @@ class LexicalIndex:
             raise CallDatabaseError(f"the index {self.directory} cannot be used: {error}") from error
 
     def search(self, text: str, filters: Filters, limit: int, *, responses: bool) -> list[tuple[int, float]]:
-        """(number, score) of the best pairs; equal scores in order of the pair's identity, whatever the index's layout.
+        """(number, score) of the best pairs: those that ask exactly the same, then by score; equal scores in order of
+        the pair's identity, whatever the index's layout.
 
         `update` comes first.
         """
         if self._index is None:
             raise CallDatabaseError(f"the index {self.directory} is not open")
         searcher = self._index.searcher()
-        clauses = self._clauses(searcher, text, responses=responses)
+        clauses = _counted(self._clauses(searcher, text, responses=responses), self._scored)
+        conditions = _conditions(self._schema(), filters)
+        if not clauses:
+            return []
+        if responses:
+            return _ranked(searcher, self._nearest(searcher, clauses, conditions, limit))[:limit]
+        same = self._query_of_text(" ".join(terms(text)))
+        found = _ranked(searcher, self._same(searcher, same, clauses, conditions, limit))
+        if len(found) < limit:
+            others = [*conditions, (tantivy.Occur.MustNot, same)]
+            rest = self._nearest(searcher, clauses, others, limit - len(found))
+            found += _ranked(searcher, rest)
+        return found[:limit]
+
+    def _same(
+        self, searcher: tantivy.Searcher, same: tantivy.Query, clauses: list[_Clause], conditions: _Parts, limit: int
+    ) -> list[_Hit]:
+        """The pairs that ask exactly the same, in order of identity; all score alike."""
+        asked = tantivy.Query.boolean_query([(tantivy.Occur.Must, same), *conditions])
+        hits = searcher.search(asked, limit=limit, count=False, order_by_field="tie", order=tantivy.Order.Asc).hits
+        if not hits:
+            return []
+        scored = [(tantivy.Occur.Should, query) for _, query in clauses]
+        ((score, _),) = searcher.search(
+            tantivy.Query.boolean_query([(tantivy.Occur.Must, _unscored(same)), *scored]), limit=1, count=False
+        ).hits
+        return [(score, address) for _, address in hits]
+
+    def _nearest(
+        self, searcher: tantivy.Searcher, clauses: list[_Clause], conditions: _Parts, limit: int
+    ) -> list[_Hit]:
+        """The best pairs of those that have one of the rarest words, and what may be equal to the last of them."""
         best: list[_Hit] = []
         for budget in self._budgets:
-            query = _within(clauses, _conditions(self._schema(), filters), budget)
-            if query is None:
+            needed, common = _split(clauses, budget)
+            query = tantivy.Query.boolean_query([(tantivy.Occur.Must, needed), *conditions, *common])
+            best = self._best(searcher, query, conditions, limit)
+            if len(best) >= limit or not common:
                 break
-            best = self._best(searcher, query, filters, limit)
-            if len(best) >= limit or sum(frequency for frequency, _ in clauses) <= budget:
-                break
-        return _ranked(searcher, best)[:limit]
+        return best
 
-    def _best(self, searcher: tantivy.Searcher, query: tantivy.Query, filters: Filters, limit: int) -> list[_Hit]:
+    def _query_of_text(self, words: str) -> tantivy.Query:
+        return self._query_of_texts({_text_number(words)})
+
+    def _query_of_texts(self, texts: set[int]) -> tantivy.Query:
+        return tantivy.Query.term_set_query(self._schema(), "text", sorted(texts))
+
+    def _best(self, searcher: tantivy.Searcher, query: tantivy.Query, conditions: _Parts, limit: int) -> list[_Hit]:
         """The best `limit` hits and what may be equal to the last of them."""
         hits = searcher.search(query, limit=max(_LOOK, 4 * limit), count=False).hits
         last = hits[min(limit, len(hits)) - 1][0] if hits else 0.0
         best = [hit for hit in hits if hit[0] > last]
         if len(hits) == max(_LOOK, 4 * limit) and hits[-1][0] == last:
-            return best + self._tied(searcher, query, filters, hits, last, limit)
+            return best + self._tied(searcher, query, conditions, hits, last, limit)
         return best + [hit for hit in hits if hit[0] == last]
 
     def _tied(
         self,
         searcher: tantivy.Searcher,
         query: tantivy.Query,
-        filters: Filters,
+        conditions: _Parts,
         hits: list[_Hit],
         last: float,
         limit: int,
@@ -169,20 +211,18 @@ class LexicalIndex:
         Most of them ask the same words; so the different texts among them are found first, then the pairs of these in
         order of identity.
         """
-        schema = self._schema()
         texts: set[int] = set()
         while True:
             new = set(_values(searcher, "text", [hit for hit in hits if hit[0] == last])) - texts
             texts |= new
             if not new or hits[-1][0] < last:
                 break
-            others = tantivy.Query.term_set_query(schema, "text", sorted(texts))
+            others = self._query_of_texts(texts)
             rest = tantivy.Query.boolean_query([(tantivy.Occur.Must, query), (tantivy.Occur.MustNot, others)])
             hits = searcher.search(rest, limit=max(_LOOK, 4 * limit), count=False).hits
             if not hits:
                 break
-        same = tantivy.Query.term_set_query(schema, "text", sorted(texts))
-        both = tantivy.Query.boolean_query([(tantivy.Occur.Must, same), *_conditions(schema, filters)])
+        both = tantivy.Query.boolean_query([(tantivy.Occur.Must, self._query_of_texts(texts)), *conditions])
         first = searcher.search(both, limit=limit, count=False, order_by_field="tie", order=tantivy.Order.Asc).hits
         return [(last, address) for _, address in first]
 
@@ -240,22 +280,22 @@ class LexicalIndex:
         self._index, self._state = index, state
 
 
-def _within(
-    clauses: list[_Clause], conditions: list[tuple[tantivy.Occur, tantivy.Query]], budget: float
-) -> tantivy.Query | None:
-    """The pairs that have one of the rarest words, scored by all words. The rarest words are as many as together stand
-    in `budget` pairs, one at least: so the work does not grow with the pairs that share only common words.
-    """
-    if not clauses:
-        return None
+def _counted(clauses: list[_Clause], budget: float) -> list[_Clause]:
+    """The rarest words, as many as together stand in `budget` pairs, one at least."""
     sums = accumulate(frequency for frequency, _ in clauses)
-    rare = max(1, sum(total <= budget for total in sums))
-    should, must = tantivy.Occur.Should, tantivy.Occur.Must
-    needed = tantivy.Query.boolean_query([(should, query) for _, query in clauses[:rare]])
-    if rare == len(clauses) and not conditions:
-        return needed
-    common = [(should, query) for _, query in clauses[rare:]]
-    return tantivy.Query.boolean_query([(must, needed), *common, *conditions])
+    return clauses[: max(1, sum(total <= budget for total in sums))]
+
+
+def _split(clauses: list[_Clause], budget: float) -> tuple[tantivy.Query, _Parts]:
+    """A query for one of the rarest words, as many as together stand in `budget` pairs; and the other words."""
+    rare = len(_counted(clauses, budget))
+    parts: _Parts = [(tantivy.Occur.Should, query) for _, query in clauses]
+    return tantivy.Query.boolean_query(parts[:rare]), parts[rare:]
+
+
+def _text_number(words: str) -> int:
+    """Names a text by its words."""
+    return int.from_bytes(hashlib.sha256(words.encode()).digest()[:8], "big")
 
 
 def _ranked(searcher: tantivy.Searcher, hits: list[_Hit]) -> list[tuple[int, float]]:
@@ -299,7 +339,7 @@ def _write(index: tantivy.Index, documents: Iterable[Document]) -> int:
         )  # fmt: skip
         document.add_unsigned("seq", each.seq)
         document.add_unsigned("tie", int.from_bytes(each.key[:8], "big"))
-        document.add_unsigned("text", int.from_bytes(hashlib.sha256(words.encode()).digest()[:8], "big"))
+        document.add_unsigned("text", _text_number(words))
         if each.repo is not None:
             document.add_text("repo", each.repo)
         if each.at is not None:
@@ -320,8 +360,8 @@ def _excerpt(text: str) -> str:
     return f"{text[:_RESPONSE_HEAD]} {text[-_RESPONSE_TAIL:]}"
 
 
-def _conditions(schema: tantivy.Schema, filters: Filters) -> list[tuple[tantivy.Occur, tantivy.Query]]:
-    found: list[tuple[tantivy.Occur, tantivy.Query]] = []
+def _conditions(schema: tantivy.Schema, filters: Filters) -> _Parts:
+    found: _Parts = []
     for name, value in (("tool", filters.tool), ("repo", filters.repo)):
         if value is not None:
             found.append((tantivy.Occur.Must, _unscored(tantivy.Query.term_query(schema, name, value, "basic"))))

@@ -164,6 +164,9 @@ def test_conditions_narrow_a_search(calls):
     assert not calls.exact(key, not_lineage="l2")
     assert not calls.exact(key, repo="acme/web")
     assert not calls.exact(call_key("Bash", {"command": "make three"}, "/r"), before=1e12)
+    calls.add([pair("make two", at=float(n), session=f"s{n}", lineage="l9", position=n) for n in (40, 30)])
+    assert [hit.at for hit in calls.exact(key)] == [20.0, 30.0, 40.0]
+    assert [hit.at for hit in calls.exact(key, limit=2)] == [30.0, 40.0]
 
 
 def test_responses_are_looked_into_only_when_asked(calls):
