@@ -28,6 +28,7 @@ FAULTS = (
     "429", "429-after", "500", "reset", "drip", "truncated", "wrong-schema", "empty-choices", "refusal", "huge",
     "nan-logprobs",
 )  # fmt: skip
+COMMAND = "./check.sh --part {part} --key {key}"
 _COMMANDS = ("command", "cmd", "script")
 
 
@@ -53,8 +54,8 @@ def fitting(schema: dict[str, Any], seed: int) -> Any:
     return f"answer {seed:08x}" if kind == "string" else None
 
 
-def answer(body: dict[str, Any], digest: int, steps: int) -> dict[str, Any]:
-    """The message for a request."""
+def answer(body: dict[str, Any], digest: int, steps: int, command: str) -> dict[str, Any]:
+    """The message for a request; `{part}` and `{key}` of the command are filled in."""
     form = body.get("response_format")
     if form:
         return {"content": json.dumps(fitting(form["json_schema"]["schema"], digest))}
@@ -66,7 +67,7 @@ def answer(body: dict[str, Any], digest: int, steps: int) -> dict[str, Any]:
     tool = command_tool(body.get("tools") or ())
     if tool is None or taken >= steps:
         return {"content": f"Done after {taken} steps."}
-    function = {"name": tool[0], "arguments": json.dumps({tool[1]: f"./check.sh --part {taken} --key {digest:08x}"})}
+    function = {"name": tool[0], "arguments": json.dumps({tool[1]: command.format(part=taken, key=f"{digest:08x}")})}
     return {"content": None, "tool_calls": [{"id": f"call_{digest:08x}", "type": "function", "function": function}]}
 
 
@@ -134,7 +135,7 @@ class Service:
             after = {"Retry-After": "0.1"} if fault == "429-after" else {}
             said = {"error": {"message": FAULT_MARK, "type": "overloaded"}}
             return int(fault[:3]), after, orjson.dumps(said), fault
-        message = answer(body, digest, self.options.steps)
+        message = answer(body, digest, self.options.steps, self.options.command)
         finish = "tool_calls" if message.get("tool_calls") else "stop"
         choice: dict[str, Any] = {
             "index": 0, "finish_reason": finish, "message": {"role": "assistant", **message}, "logprobs": None,
@@ -233,6 +234,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--latency", type=float, default=0.0, help="Mean seconds before an answer.")
     parser.add_argument("--jitter", type=float, default=0.2, help="Its standard deviation as a share of the mean.")
     parser.add_argument("--steps", type=int, default=4, help="Tool calls before the final answer.")
+    parser.add_argument("--command", default=COMMAND, help="What an agent's call runs.")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--faults", type=float, default=0.0, help="Share of requests that get a fault.")
     parser.add_argument("--kinds", default=",".join(FAULTS))

@@ -1,15 +1,18 @@
 """Many rollouts at once: preparation in threads, concurrency, budget, resume, and one broad catch that records.
 
-A batch knows which rollouts it wants; what has an end in the store is done, what has a ledger goes on from it.
+A batch knows which rollouts it wants; what has an end in the store is done, what has a ledger goes on from it. Several
+processes may play the same batch: each rollout is played by the one that claimed it (`harness.claims`).
 """
 
 from __future__ import annotations
 
 import asyncio
 import traceback
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
+from harness.claims import Claims
 from harness.errors import HarnessError, StoreError
 from harness.ledger import ModelStep, ToolStep, read_steps, write_step
 from harness.resample import Rollout
@@ -19,6 +22,9 @@ from harness.store import Store
 from repos.errors import RepositoryError
 from toolsim.errors import BudgetExceeded, ToolsimError
 from toolsim.trajectory import JsonObject
+
+_LOOK_AGAIN = 0.5
+"""Seconds until rollouts that other processes play are looked at again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,16 +60,37 @@ async def run_batch(
     Raises:
         StoreError: the store cannot be written; what was written before stays.
     """
-    batch = _Batch(store, prepare, build, asyncio.Semaphore(concurrency), notice)
-    await asyncio.gather(*(batch.play(row) for row in rows))
+    async with Claims(store) as claims:
+        batch = _Batch(store, claims, prepare, build, asyncio.Semaphore(concurrency), notice)
+        waiting: Sequence[RolloutRow] = rows
+        while waiting:
+            batch.elsewhere = []
+            await _all(batch.play(row) for row in waiting)
+            waiting = batch.elsewhere if batch.budget is None else ()
+            if waiting:
+                await asyncio.sleep(_LOOK_AGAIN)
     done = {row.id for row, _ in (*batch.ends, *batch.excluded)}
     left = tuple(row for row in rows if row.id not in done)
     return Outcome(tuple(batch.ends), left, tuple(batch.excluded), batch.budget)
 
 
+async def _all(plays: Iterable[Coroutine[Any, Any, None]]) -> None:
+    """Wait for all; the first that raises ends the others, and is raised."""
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            for each in plays:
+                tasks.create_task(each)
+    except BaseExceptionGroup as group:
+        raise group.exceptions[0] from None
+
+
 class _Batch:
-    def __init__(self, store: Store, prepare: Prepare, build: Build, gate: asyncio.Semaphore, notice: Notice) -> None:
+    def __init__(
+        self, store: Store, claims: Claims, prepare: Prepare, build: Build, gate: asyncio.Semaphore, notice: Notice
+    ) -> None:
         self.store, self.prepare, self.build, self.gate, self.notice = store, prepare, build, gate, notice
+        self.claims = claims
+        self.elsewhere: list[RolloutRow] = []
         self.ends: list[tuple[RolloutRow, End]] = []
         self.excluded: list[tuple[RolloutRow, str]] = []
         self.budget: str | None = None
@@ -72,6 +99,17 @@ class _Batch:
         async with self.gate:
             if self.budget is not None:
                 return
+            if not self.claims.take(row.id):
+                self.elsewhere.append(row)
+                return
+            try:
+                await self._take_part(row)
+            finally:
+                self.claims.leave(row.id)
+
+    async def _take_part(self, row: RolloutRow) -> None:
+        end = self.store.end(row.id)  # another process may have played it since
+        if end is None:
             try:
                 end = await self._play(row)
             except BudgetExceeded as error:
@@ -90,8 +128,8 @@ class _Batch:
             if end is None:
                 return
             self.store.end_rollout(row.id, end)
-            self.ends.append((row, end))
-            self.notice(row, "ended", {"status": end.status, "stage": end.stage, "reason": end.reason})
+        self.ends.append((row, end))
+        self.notice(row, "ended", {"status": end.status, "stage": end.stage, "reason": end.reason})
 
     async def _play(self, row: RolloutRow) -> End | None:
         prepared = await asyncio.to_thread(self.prepare, row)

@@ -6,6 +6,7 @@ import sqlite_utils
 
 from harness import labels
 from harness.behaviors.table import create_turn_verdicts
+from harness.claims import create_claims
 from harness.exchanges import create_exchanges
 from harness.forecast.table import create_forecasts
 from harness.turn_labels import create_turn_labels
@@ -78,9 +79,10 @@ def create_labels(db: sqlite_utils.Database) -> None:
 
 migrations()(create_turn_labels)
 migrations()(create_exchanges)
+migrations()(create_claims)
 
 VERSIONS = frozenset({
     "create_tables", "create_verdicts", "create_forecasts", "create_turn_verdicts", "create_labels",
-    "create_turn_labels", "create_exchanges",
+    "create_turn_labels", "create_exchanges", "create_claims",
 })  # fmt: skip
 """The migrations that this version knows; a store with others is newer."""

@@ -21,6 +21,7 @@ from toolsim import callschema
 from toolsim.errors import CallDatabaseError
 from toolsim.lexical import Document, Filters, LexicalIndex
 from toolsim.recordedcalls import INSERT, NAME_BYTES, Prepared, RecordedCall, batches, pair_of, storable, unpacked
+from toolsim.sqlitefile import writing
 
 _COLUMNS = (
     "c.seq, c.key, c.session, c.lineage, c.repo, c.agent, c.tool, c.arguments_text, c.at, c.cwd, c.position,"
@@ -132,7 +133,7 @@ class CallDatabase:
         Identities do not change, so adding the same pairs again adds nothing. Returns how many pairs moved.
         """
         moved = 0
-        with self._lock, self._named(), self.db.atomic():
+        with self._lock, self._named(), writing(self.db):
             for session, repo in repos.items():
                 sql = "update calls set repo = ? where session = ? and repo is null"
                 moved += self.db.execute(sql, [repo, session]).rowcount
@@ -147,7 +148,7 @@ class CallDatabase:
         """
         with self._lock, self._named():
             self.db.execute("pragma secure_delete=on")
-            with self.db.atomic():
+            with writing(self.db):
                 removed = self.db.execute("delete from calls where session = ?", [session_id]).rowcount
                 callschema.note_pairs(self.db, -removed)
                 self.db.execute(
@@ -196,7 +197,7 @@ class CallDatabase:
             yield Document(seq, key, tool, repo, lineage, at, arguments, str(unpacked(response)[0]))
 
     def _add(self, batch: Prepared) -> int:
-        with self.db.atomic():
+        with writing(self.db):
             known = self._among("select key, seq from calls where key in", list(batch.rows))
             fresh = [row for key, row in batch.rows.items() if key not in known]
             places = self._keep_bodies({name: batch.bodies[name] for row in fresh for name in row[-2:]})

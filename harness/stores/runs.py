@@ -82,6 +82,11 @@ class Runs(Part):
         row = {"rollout": rollout, "status": end.status, "stage": end.stage, "reason": end.reason}
         self.engine.insert("ends", [row | {"facts": json.dumps(end.facts)}], ignore=True)
 
+    def end(self, rollout: str) -> End | None:
+        """How a rollout ended; `None`: it has not."""
+        found = self.engine.rows("select status, stage, reason, facts from ends where rollout=?", (rollout,))
+        return End(**{**found[0], "facts": json.loads(found[0]["facts"])}) if found else None
+
     def add_exclusions(self, run: str, exclusions: Iterable[tuple[str, str]]) -> None:
         """Keep why sessions were left out of a run: (session, reason)."""
         self.engine.insert("exclusions", [{"run": run, "session": s, "reason": r} for s, r in exclusions], ignore=True)

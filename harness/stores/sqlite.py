@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ import sqlite_utils
 from harness.errors import StoreError
 from harness.schema import VERSIONS, migrations
 from harness.stores.engine import storable
+from toolsim.sqlitefile import writing
 
 
 class SqliteEngine:
@@ -57,15 +58,16 @@ class SqliteEngine:
     def insert(self, table: str, rows: Iterable[dict[str, Any]], *, ignore: bool = False) -> int:
         """Add rows in one transaction, or in the one that is open."""
         with self._lock, self._named():
-            before = self.db.conn.total_changes
-            with self.db.atomic():
+            before, connection = self.db.conn.total_changes, self.db.conn
+            # a transaction that begins by reading cannot wait for another writer once it writes
+            with nullcontext() if connection.in_transaction else writing(self.db):
                 self.db.table(table).insert_all(map(storable, rows), ignore=ignore)
             return int(self.db.conn.total_changes - before)
 
     @contextmanager
     def writing(self) -> Iterator[None]:
         """One transaction that holds the write lock from its beginning, so that what was looked up stays true."""
-        with self._lock, self._named(), _writing(self.db.conn):
+        with self._lock, self._named(), writing(self.db):
             yield
 
     @contextmanager
@@ -78,7 +80,7 @@ class SqliteEngine:
         """
         with self._lock, self._named():
             self.db.execute("pragma secure_delete=on")
-            with _writing(self.db.conn):
+            with writing(self.db):
                 yield
             self.db.execute("vacuum")
             busy = self.db.execute("pragma wal_checkpoint(truncate)").fetchone()[0]
@@ -110,7 +112,7 @@ class SqliteEngine:
                 connection.execute("pragma synchronous=normal")
                 database = sqlite_utils.Database(connection)
                 if migrations.pending(database):
-                    with _writing(connection):
+                    with writing(database):
                         migrations.apply(database)
             except BaseException:
                 connection.close()
@@ -134,14 +136,3 @@ class SqliteEngine:
             raise StoreError(f"cannot use the store {self.path}: {error.strerror or error}") from error
         except sqlite3.Error as error:
             raise StoreError(f"cannot use the store {self.path}: {error}") from error
-
-
-@contextmanager
-def _writing(connection: sqlite3.Connection) -> Iterator[None]:
-    connection.execute("begin immediate")
-    try:
-        yield
-    except BaseException:
-        connection.rollback()
-        raise
-    connection.commit()

@@ -5,18 +5,11 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
-from pathlib import Path
-
 import pytest
 
-SPEC = importlib.util.spec_from_file_location("faults", Path(__file__).parents[2] / "benchmarks/faults.py")
-assert SPEC is not None
-assert SPEC.loader is not None
-faults = importlib.util.module_from_spec(SPEC)
-sys.modules["faults"] = faults
-SPEC.loader.exec_module(faults)
+from tests.programs import benchmark
+
+faults = benchmark("faults")
 
 
 @pytest.fixture(autouse=True)
