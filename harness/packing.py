@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import threading
+
 import zstandard
 
 _MAX_BODY = 1 << 31
+_LEVEL = 3
+_OWN = threading.local()
 
 
 def pack(data: bytes) -> bytes:
     """The bytes, compressed; `unpack` is the inverse."""
-    return zstandard.ZstdCompressor(level=6).compress(data)
+    found: zstandard.ZstdCompressor | None = getattr(_OWN, "compressor", None)
+    if found is None:
+        found = _OWN.compressor = zstandard.ZstdCompressor(level=_LEVEL)
+    return found.compress(data)
 
 
 def unpack(data: bytes) -> bytes:

@@ -6,6 +6,7 @@ import sqlite3
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, nullcontext
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +62,8 @@ class SqliteEngine:
             before, connection = self.db.conn.total_changes, self.db.conn
             # a transaction that begins by reading cannot wait for another writer once it writes
             with nullcontext() if connection.in_transaction else writing(self.db):
-                self.db.table(table).insert_all(map(storable, rows), ignore=ignore)
+                for sql, values in _statements(table, map(storable, rows), ignore=ignore):
+                    connection.executemany(sql, values)
             return int(self.db.conn.total_changes - before)
 
     @contextmanager
@@ -136,3 +138,14 @@ class SqliteEngine:
             raise StoreError(f"cannot use the store {self.path}: {error.strerror or error}") from error
         except sqlite3.Error as error:
             raise StoreError(f"cannot use the store {self.path}: {error}") from error
+
+
+def _statements(
+    table: str, rows: Iterable[dict[str, Any]], *, ignore: bool
+) -> Iterator[tuple[str, Iterator[tuple[Any, ...]]]]:
+    """One statement for each run of rows with the same columns, with the values of each row."""
+    for columns, alike in groupby(rows, key=tuple):
+        names = ", ".join(f'"{name}"' for name in columns)
+        marks = ", ".join("?" * len(columns))
+        word = "insert or ignore" if ignore else "insert"
+        yield f'{word} into "{table}" ({names}) values ({marks})', (tuple(row.values()) for row in alike)

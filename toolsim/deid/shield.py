@@ -21,7 +21,9 @@ PLAIN_KEYS = frozenset(
     {"id", "call_id", "tool_call_id", "type", "role", "model", "encrypted_content", "signature", "pattern", "strict"}
 )
 """Keys whose text is the protocol's own or the provider's: neither scrubbed nor mapped back."""
+_LISTS = ("messages", "input")
 _REMEMBERED = 64_000_000
+_MESSAGES = 4_096
 
 
 @dataclass(slots=True)
@@ -30,7 +32,19 @@ class _Memory:
 
     scrubbed: OrderedDict[str, str] = field(default_factory=OrderedDict)
     seen: OrderedDict[str, None] = field(default_factory=OrderedDict)
+    messages: dict[int, tuple[Any, Any]] = field(default_factory=dict)
     size: int = 0
+
+    def message(self, message: Any, change: Callable[[str], str]) -> Any:
+        """A message of a conversation, changed; the next request of a growing one has the same object again."""
+        known = self.messages.get(id(message))
+        if known is not None:
+            return known[1]
+        changed = _walk(message, change)
+        if len(self.messages) >= _MESSAGES:
+            self.messages.clear()
+        self.messages[id(message)] = message, changed  # held, so that its id stays its own
+        return changed
 
     def see(self, text: str) -> None:
         self.seen[text] = None
@@ -59,9 +73,12 @@ class Shield:
         Raises:
             MapError: the map cannot be kept; then nothing may be sent.
         """
-        texts = [text for text in texts_of(body) if text]
-        self.learn(session, texts)
-        mapped, memory = self._maps[session], self._memories[session]
+        memory = self._memories.setdefault(session, _Memory())
+        listed = [name for name in _LISTS if isinstance(body.get(name), list | tuple)]
+        rest = {name: value for name, value in body.items() if name not in listed}
+        new = [message for name in listed for message in body[name] if id(message) not in memory.messages]
+        self.learn(session, [text for text in texts_of([rest, *new]) if text])
+        mapped = self._maps[session]
 
         def scrubbed(text: str) -> str:
             done = memory.scrubbed.get(text)
@@ -69,8 +86,8 @@ class Shield:
                 done = memory.scrubbed[text] = mapped.scrub(text)
             return done
 
-        changed: JsonObject = _walk(body, scrubbed)
-        return changed
+        changed: JsonObject = _walk(rest, scrubbed)
+        return changed | {name: [memory.message(message, scrubbed) for message in body[name]] for name in listed}
 
     def learn(self, session: str, texts: Sequence[str], found: Iterable[Found] = ()) -> tuple[Entry, ...]:
         """Take in what the texts hold, and what another scanner found in them; returns the new entries."""
@@ -85,6 +102,7 @@ class Shield:
         made = self._keep(session, mapped, values, fresh)
         if made:
             memory.scrubbed.clear()
+            memory.messages.clear()
         return made
 
     def _keep(
