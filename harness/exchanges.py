@@ -63,9 +63,10 @@ def keep(store: Store, owner: str, place: str, request: ModelRequest, reply: Mod
         "seconds": round(reply.seconds, 3), "who": [str(message.get("role", "")) for message in request.messages],
     }  # fmt: skip
     bodies = {name: pack(json.dumps(text).encode()) for name, text in zip(names, texts, strict=True)}
-    store.add_rows("texts", [{"hash": name, "body": body} for name, body in bodies.items()])
     row = {"owner": owner, "place": place, "hash": content_hash([names, request.seed]), "texts": json.dumps(names)}
-    store.add_rows("exchanges", [row | {"facts": json.dumps(facts)}])
+    with store.engine.writing():
+        store.add_rows("texts", [{"hash": name, "body": body} for name, body in bodies.items()])
+        store.add_rows("exchanges", [row | {"facts": json.dumps(facts)}])
 
 
 def read(db: sqlite3.Connection, owner: str, place: str | None = None) -> tuple[Exchange, ...]:

@@ -19,6 +19,7 @@ from harness.config import RunConfig
 from harness.delegation import SubAgents
 from harness.errors import ConfigError, SelectionError
 from harness.ledger import ModelStep, ToolStep
+from harness.recent import Recent
 from harness.recut import Recut
 from harness.resample import Limits, Rollout
 from harness.rows import RolloutRow, SessionRow
@@ -40,6 +41,8 @@ from toolsim.shell.base import Shell
 from toolsim.shell.choice import Engine, choose, open_shell
 from toolsim.simulator import SimulatorSettings, ToolSimulator
 from toolsim.trajectory import JsonObject, Reference, content_hash, turns
+
+_SCENES = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +123,14 @@ def rollout_row(run: str, session: SessionRow, cut: Cut, sample: int) -> Rollout
 async def play(plan: Plan, config: RunConfig, parts: Parts, *, concurrency: int, notice: Notice) -> Outcome:
     """Play the rollouts of a plan that have not ended."""
     ended = {row.id for row, end in parts.store.rollouts(plan.run) if end is not None}
-    prepare = functools.partial(_prepare, config, parts, asyncio.get_running_loop())
+    scenes: Recent[tuple[str, int, int | None], Prepared] = Recent(_SCENES)
+    loop = asyncio.get_running_loop()
+
+    def prepare(row: RolloutRow) -> Prepared:
+        """Samples of one prefix share its scene: each plays in a fork of the world."""
+        place = (row.session, row.turn, row.step)
+        return scenes.get(place, functools.partial(_prepare, config, parts, loop, row))
+
     build = functools.partial(_build, config, parts)
     todo = [row for row in plan.rows if row.id not in ended]
     return await run_batch(parts.store, todo, prepare=prepare, build=build, concurrency=concurrency, notice=notice)

@@ -50,7 +50,7 @@ from toolsim.seeing import agrees
 from toolsim.trajectory import CallPair, Item, Message, Prefix, Session, ToolCall, ToolResult
 from toolsim.world import World
 
-_MODIFIED = re.compile(r"(?:Note: )?(\S.*?) was modified, either by the user or by a linter")
+_MODIFIED = " was modified, either by the user or by a linter"
 _DECIDED = (PutFile, RemovePath, MovePath, Blur, MakeDirectory)
 # Sub-agents that only look; any other may have edited what it liked.
 _LOOKING_AGENTS = re.compile(r"explore|plan|review|research|analy|search|guide|scan|audit", re.I)
@@ -247,13 +247,21 @@ class Fold:
         if isinstance(attachment, dict) and attachment.get("type") == "edited_text_file":
             named.append(str(attachment.get("filename", "")))
         elif message.origin == "harness":
-            named.extend(match.group(1) for match in _MODIFIED.finditer(message.text))
+            named.extend(_modified(message.text))
         if message.result is not None and "<system-reminder>" in message.result.content:
             reminders = message.result.content.partition("<system-reminder>")[2]
-            named.extend(match.group(1) for match in _MODIFIED.finditer(reminders))
+            named.extend(_modified(reminders))
         for path in named:
             if path and self.world.kind(path) != "dir":
                 self.world.apply(Blur(path, "modified by the user or a linter", scope="content"))
+
+
+def _modified(text: str) -> Iterator[str]:
+    """The files that a text says were modified: what stands before those words in their line."""
+    before, *others = text.split(_MODIFIED)
+    for after in others:
+        yield before.rpartition("\n")[2].strip().removeprefix("Note: ")
+        before = after
 
 
 def _decided(shown: Sequence[Mutation]) -> bool:

@@ -5,8 +5,6 @@ Every call is answered from the recorded state (teacher forcing), with the same 
 
 from __future__ import annotations
 
-import threading
-from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -18,6 +16,7 @@ from harness.batch import Notice, Outcome, Prepared, run_batch
 from harness.candidate import RecordedCandidate
 from harness.config import RunConfig
 from harness.ledger import ModelStep, ToolStep
+from harness.recent import Recent
 from harness.resample import Limits, Rollout
 from harness.rows import RolloutRow
 from harness.scene import Scene, set_scene
@@ -38,8 +37,7 @@ class Stage:
     parts: experiment.Parts
     _cases: dict[str, Case] = field(init=False)
     _cells: dict[str, Cell] = field(init=False)
-    _scenes: OrderedDict[tuple[str, bool], Scene] = field(init=False, default_factory=OrderedDict)
-    _lock: threading.Lock = field(init=False, default_factory=threading.Lock)
+    _scenes: Recent[tuple[str, bool], Scene] = field(init=False, default_factory=lambda: Recent(_SCENES))
 
     def __post_init__(self) -> None:
         self._cases = {case.name: case for case in self.made.cases}
@@ -55,16 +53,12 @@ class Stage:
 
     def scene(self, case: Case, *, use_repository: bool) -> Scene:
         """The scene of a case, made once for all cells that follow each other. Blocking."""
-        key = (case.name, use_repository)
-        with self._lock:
-            if key not in self._scenes:
-                trajectory = self.parts.store.trajectory(case.session)
-                self._scenes[key] = set_scene(
-                    trajectory, cut_of(case, trajectory), self.parts.known, use_repository=use_repository
-                )
-                while len(self._scenes) > _SCENES:
-                    self._scenes.popitem(last=False)
-            return self._scenes[key]
+
+        def made() -> Scene:
+            trajectory = self.parts.store.trajectory(case.session)
+            return set_scene(trajectory, cut_of(case, trajectory), self.parts.known, use_repository=use_repository)
+
+        return self._scenes.get((case.name, use_repository), made)
 
     def prepare(self, row: RolloutRow) -> Prepared:
         """See `harness.batch.Prepare`."""
