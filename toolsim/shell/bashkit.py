@@ -18,7 +18,7 @@ from toolsim.scaffolds.base import shell_env
 from toolsim.shell import bashkit_faults as faults
 from toolsim.shell.base import ProgramRunner, ShellCommand, ShellRun
 from toolsim.shell.bashkit_run import CommandRun, Setting
-from toolsim.shell.run import Limits
+from toolsim.shell.limits import Limits
 from toolsim.shell.sandbox import home_directory
 from toolsim.shell.screening import refusal
 from toolsim.shellparse import parse

@@ -32,7 +32,8 @@ from toolsim.shell.base import ProgramResult, ProgramRun, ProgramRunner, ShellCo
 from toolsim.shell.bashkit_abi import FileError, Mounted
 from toolsim.shell.bashkit_doubts import Traces, doubt
 from toolsim.shell.bashkit_files import BIN, WorldFiles, interpreter
-from toolsim.shell.run import OWN_VARIABLE, Limits
+from toolsim.shell.limits import Limits
+from toolsim.shell.run import OWN_VARIABLE
 from toolsim.shell.territory import program_paths
 from toolsim.shellparse import CommandLine, Invocation
 

@@ -13,7 +13,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from toolsim.errors import ShellError
+from toolsim.shell import seccomp
 from toolsim.shell.fuse import Files, Server
+from toolsim.shell.limits import processes_below
 
 _SCRIPT = Path(__file__).with_name("mounter.py")
 
@@ -38,6 +40,7 @@ class Plan:
     cwd: str
     argv: Sequence[str]
     stdin: str
+    limits: Mapping[str, int] = field(default_factory=dict)
 
     def write(self) -> Path:
         """Leave the plan as JSON in the scratch directory."""
@@ -47,7 +50,10 @@ class Plan:
             if overlay.upper:
                 options += f",upperdir=up/{overlay.name},workdir=work/{overlay.name}"
             overlays.append((f"on/{overlay.name}", options))
-        text = {"scratch": str(self.scratch), "overlays": overlays, "argv": self.words(), "stdin": self.stdin}
+        text = {
+            "scratch": str(self.scratch), "overlays": overlays, "argv": self.words(), "stdin": self.stdin,
+            "limits": dict(self.limits), "filter": (seccomp.program() or b"").hex(),
+        }  # fmt: skip
         path = self.scratch / "plan.json"
         path.write_text(json.dumps(text), encoding="utf-8")
         return path
@@ -55,8 +61,9 @@ class Plan:
     def words(self) -> list[str]:
         """The command line of bubblewrap."""
         words = [
-            "bwrap", "--unshare-user", "--uid", "1000", "--gid", "1000", "--unshare-pid", "--unshare-cgroup-try",
-            "--die-with-parent", "--new-session", "--clearenv",
+            "bwrap", "--unshare-user", "--uid", "1000", "--gid", "1000", "--unshare-pid", "--unshare-net",
+            "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try", "--cap-drop", "ALL", "--die-with-parent",
+            "--new-session", "--clearenv",
         ]  # fmt: skip
         for name, value in self.env.items():
             words += ["--setenv", name, value]
@@ -67,20 +74,17 @@ class Plan:
 
 @dataclass(slots=True)
 class Sandbox:
-    """One started sandbox. `ended` gives its exit code (negative: a signal)."""
+    """One started sandbox. `ended` gives its exit code (negative: a signal), `peak` the KiB of its largest process."""
 
     number: int
     ended: asyncio.Future[int]
     server: Server | None = None
     pid: int | None = None
+    peak: int = 0
 
-    def processes(self) -> int:
-        """How many processes it holds; 0 while that cannot be told."""
-        try:
-            children = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()
-            return sum(p.name.isdigit() for p in Path(f"/proc/{children[0]}/root/proc").iterdir()) if children else 0
-        except OSError:
-            return 0
+    def processes(self) -> tuple[int, int]:
+        """How many processes it holds, and their bytes in memory; zeros while that cannot be told."""
+        return processes_below(self.pid)
 
 
 @dataclass(slots=True)
@@ -162,6 +166,7 @@ class Mounter:
             sandbox.ended.set_exception(ShellError(f"the sandbox could not be mounted: {told['error']}"))
         elif "code" in told:
             del self._running[told["id"]]
+            sandbox.peak = told["peak"]
             if not sandbox.ended.done():
                 sandbox.ended.set_result(told["code"])
 

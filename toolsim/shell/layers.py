@@ -14,6 +14,7 @@ from pathlib import Path
 from toolsim import paths
 from toolsim.actions import MakeDirectory, Mutation, PutFile, RemovePath
 from toolsim.errors import ShellError
+from toolsim.shell.limits import MAX_DEPTH
 from toolsim.world import World
 
 _OPAQUE = ("user.overlay.opaque", "trusted.overlay.opaque")
@@ -121,6 +122,8 @@ class Layer:
     def _walk(self, hidden: frozenset[str]) -> Iterator[tuple[str, int, str, str]]:
         for top, names, files, descriptor in os.fwalk(self.upper, follow_symlinks=False):
             place = paths.join(self.place, Path(top).relative_to(self.upper).as_posix().removeprefix("."))
+            if place.count("/") > MAX_DEPTH:
+                raise ShellError(f"the command made directories nested more than {MAX_DEPTH} deep")
             names[:] = sorted(n for n in names if paths.join(place, n) not in hidden)
             for name in names:
                 info = os.stat(name, dir_fd=descriptor, follow_symlinks=False)
@@ -144,7 +147,10 @@ def _contents(directory: int, name: str, path: str) -> tuple[bytes, int]:
         info = os.fstat(stream.fileno())
         if info.st_size > MAX_FILE:
             raise ShellError(f"{path} grew to {info.st_size} bytes, more than {MAX_FILE}")
-        return stream.read(), 0o100755 if info.st_mode & 0o100 else 0o100644
+        content = stream.read(MAX_FILE + 1)  # it may still be growing
+        if len(content) > MAX_FILE:
+            raise ShellError(f"{path} grew to more than {MAX_FILE} bytes")
+        return content, 0o100755 if info.st_mode & 0o100 else 0o100644
 
 
 def _opaque(directory: int, name: str) -> bool:

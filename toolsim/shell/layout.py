@@ -15,6 +15,7 @@ from toolsim.shell import gitdir
 from toolsim.shell.base import ShellCommand
 from toolsim.shell.launch import Overlay, Plan
 from toolsim.shell.layers import Layer
+from toolsim.shell.limits import Limits
 from toolsim.shell.territory import LOOKED_FOR, SYSTEM
 from toolsim.shell.toolbox import Toolbox
 from toolsim.shellparse import parse
@@ -38,7 +39,13 @@ class Layout:
 
 
 def lay_out(
-    command: ShellCommand, world: World, scratch: Path, toolbox: Toolbox, source: Source, known: Mapping[str, str]
+    command: ShellCommand,
+    world: World,
+    scratch: Path,
+    toolbox: Toolbox,
+    source: Source,
+    known: Mapping[str, str],
+    limits: Limits,
 ) -> Layout:
     """Make the directories of a sandbox below `scratch` and say how to start it."""
     cwd, root, snapshot = world.key(command.cwd), world.root, world.snapshot
@@ -74,7 +81,7 @@ def lay_out(
     plan = Plan(
         scratch, tuple(overlays), binds, environment(world, known, git), command.cwd,
         ("/usr/lib/toolbox/start-sh", command.command) if shell == "sh" else ("bash", *options, "-c", command.command),
-        str(scratch / "stdin") if command.stdin else "/dev/null",
+        str(scratch / "stdin") if command.stdin else "/dev/null", limits.hard(),
     )  # fmt: skip
     hidden = frozenset(SYSTEM) | {layer.place for layer in layers[1:]} | {"/.unknown"} | LOOKED_FOR
     missing = frozenset(paths.join(root, path) for path in left_out(tree)) if tree is not None else frozenset()
@@ -128,7 +135,9 @@ def _binds(scratch: Path, toolbox: Toolbox, mounted: list[tuple[str, str]]) -> t
         ("--ro-bind", str(on / "bin"), "/usr/bin"),
         ("--ro-bind", str(scratch / "view/bin"), "/usr/local/bin"),
         ("--dev", "", "/dev"),
+        ("--remount-ro", "", "/dev"),
         ("--proc", "", "/proc"),
+        ("--remount-ro", "", "/proc"),
         ("--bind", str(scratch / "ask"), "/run/ask"),
     ]
     binds += [("--bind", str(on / name), place) for name, place in mounted[1:]]

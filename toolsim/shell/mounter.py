@@ -2,7 +2,8 @@
 
 Run as a script (`python -I -S mounter.py SOCKET`); imports nothing of this package. Over the socket it takes
 `{"id", "plan"}` (the path of a JSON plan: scratch, mounts, argv, stdin) and `{"id", "kill": true}`; it sends the FUSE
-descriptor of a started sandbox, then `{"id", "error"}` if it could not be mounted, and in the end `{"id", "code"}`.
+descriptor of a started sandbox, then `{"id", "error"}` if it could not be mounted, and in the end
+`{"id", "code", "peak"}` (peak: KiB of the largest process).
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import ctypes
 import json
 import os
+import resource
 import select
 import signal
 import socket
@@ -45,7 +47,10 @@ def enter() -> None:
 
 
 def start(path: str, number: int, link: socket.socket) -> None:
-    """In a child: mount what the plan says, hand the FUSE descriptor over, and become its command."""
+    """In a child: mount what the plan says, hand the FUSE descriptor over, and become its command.
+
+    The command inherits standard streams and the filter; all other descriptors close as it starts, the link too.
+    """
     with open(path) as stream:  # noqa: PTH123
         plan = json.load(stream)
     os.chdir(plan["scratch"])
@@ -58,7 +63,26 @@ def start(path: str, number: int, link: socket.socket) -> None:
         _mount("overlay", target, "overlay", 0, options)
     for descriptor, name in enumerate((plan["stdin"], "view/out", "view/err")):
         os.dup2(os.open(name, os.O_WRONLY if descriptor else os.O_RDONLY), descriptor)
-    os.execvpe(plan["argv"][0], plan["argv"], {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"})
+    for name, value in plan["limits"].items():
+        _limit(getattr(resource, f"RLIMIT_{name}"), value)
+    argv = plan["argv"]
+    if plan["filter"]:
+        argv = [argv[0], "--seccomp", str(_readable(bytes.fromhex(plan["filter"]))), *argv[1:]]
+    os.execvpe(argv[0], argv, {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"})
+
+
+def _limit(which: int, value: int) -> None:
+    _, hard = resource.getrlimit(which)
+    bound = value if hard == resource.RLIM_INFINITY else min(value, hard)
+    resource.setrlimit(which, (bound, bound))
+
+
+def _readable(data: bytes) -> int:
+    """A descriptor that the next program inherits, with these bytes to read."""
+    descriptor = os.memfd_create("filter", 0)
+    os.write(descriptor, data)
+    os.lseek(descriptor, 0, os.SEEK_SET)
+    return descriptor
 
 
 def serve(link: socket.socket) -> None:
@@ -104,16 +128,18 @@ def _obey(order: dict[str, object], children: dict[int, int], link: socket.socke
 
 def _reap(children: dict[int, int], link: socket.socket) -> None:
     while children:
-        pid, status = os.waitpid(-1, os.WNOHANG)
+        pid, status, used = os.wait4(-1, os.WNOHANG)
         if pid == 0:
             return
         number = children.pop(pid, None)
         if number is not None:
-            link.send(json.dumps({"id": number, "code": os.waitstatus_to_exitcode(status)}).encode())
+            code = os.waitstatus_to_exitcode(status)
+            link.send(json.dumps({"id": number, "code": code, "peak": used.ru_maxrss}).encode())
 
 
 if __name__ == "__main__":
     with socket.socket(fileno=int(sys.argv[1])) as connection:
+        connection.set_inheritable(False)
         try:
             enter()
         except OSError as failure:

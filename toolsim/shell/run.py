@@ -29,6 +29,7 @@ from toolsim.shell import launch
 from toolsim.shell.base import ProgramResult, ProgramRun, ProgramRunner, ShellCommand, ShellRun
 from toolsim.shell.doubts import Traces, doubt, zsh_doubt
 from toolsim.shell.layout import Layout, lay_out
+from toolsim.shell.limits import Disk, Limits
 from toolsim.shell.spool import VEIL, Request, Spool
 from toolsim.shell.territory import Territory, program_paths
 from toolsim.shell.toolbox import Toolbox
@@ -49,15 +50,6 @@ _FILTERS = frozenset(
 _BESIDE_GIT = frozenset(
     {"git", "cd", "echo", "printf", "true", "head", "tail", "wc", "sort", "uniq", "cut", "grep", "sed"}
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """Real limits of one command: seconds without those that asked programs take, bytes of output, processes."""
-
-    seconds: float = 30.0
-    output: int = 32 << 20
-    processes: int = 400
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +103,9 @@ class CommandRun:
     async def perform(self) -> ShellRun | Unknown:
         """Start, serve, end, and look at what is left."""
         s = self._set
-        self._layout = await asyncio.to_thread(lay_out, s.command, s.world, self._scratch, s.toolbox, s.source, s.known)
+        self._layout = await asyncio.to_thread(
+            lay_out, s.command, s.world, self._scratch, s.toolbox, s.source, s.known, s.limits
+        )
         feed = not ({"while"} & s.parsed.keywords and re.search(r"\b(while|until)\b[^;]*\bread\b", s.command.command))
         self._spool.open(feed_programs=feed)
         territory = self._territory(self._layout)
@@ -123,6 +117,7 @@ class CommandRun:
                 code = await self._wait(sandbox)
             finally:
                 await self._end(sandbox)
+            s.limits.check_peak(sandbox.peak)
         finally:
             loop.remove_reader(self._spool.bell)
             state = self._final_state()
@@ -180,15 +175,21 @@ class CommandRun:
         self._rung()
 
     async def _watch(self, sandbox: launch.Sandbox) -> None:
-        """Stop a command that takes too long by itself or starts too many processes."""
-        active, step = 0.0, 0.1
+        """Stop a command that takes too long by itself or too much of the machine."""
+        active, step, limits = 0.0, 0.1, self._set.limits
+        disk = Disk(self._scratch, limits)
         while True:
             await asyncio.sleep(step)
             active += 0.0 if self._is.waiting else step
-            if active > self._set.limits.seconds:
-                self._fail(ShellError(f"the command ran for more than {self._set.limits.seconds:g} s"))
-            if sandbox.processes() > self._set.limits.processes:
-                self._fail(ShellError(f"the command started more than {self._set.limits.processes} processes"))
+            if active > limits.seconds:
+                self._fail(ShellError(f"the command ran for more than {limits.seconds:g} s"))
+            count, memory = sandbox.processes()
+            if count > limits.processes:
+                self._fail(ShellError(f"the command started more than {limits.processes} processes"))
+            if memory > limits.memory:
+                self._fail(ShellError(f"the command used more than {limits.memory} bytes of memory"))
+            if disk.fell() and (much := await asyncio.to_thread(disk.excess)) is not None:
+                self._fail(ShellError(much))
 
     def _fail(self, error: BaseException) -> None:
         if not self._stop.done():
@@ -254,6 +255,8 @@ class CommandRun:
             (name, *request.argv[1:]), request.cwd, request.stdin, env, s.command.command, self._is.ordinal
         )
         self._is.ordinal += 1
+        if self._is.ordinal > s.limits.programs:
+            raise ShellError(f"the command asked for more than {s.limits.programs} programs")
         view = await asyncio.to_thread(self._view)
         result = await s.programs(run, view)
         self._is.asked.append((run, result))

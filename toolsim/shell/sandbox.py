@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import contextlib
 import functools
 import os
 import posixpath
 import re
 import shutil
+import subprocess
 import sys
 import tempfile
 from dataclasses import dataclass, field
@@ -26,7 +28,8 @@ from toolsim.errors import ShellError
 from toolsim.scaffolds.base import shell_env
 from toolsim.shell import launch, toolbox
 from toolsim.shell.base import ProgramRunner, ShellCommand, ShellRun
-from toolsim.shell.run import CommandRun, Limits, Setting
+from toolsim.shell.limits import Limits
+from toolsim.shell.run import CommandRun, Setting
 from toolsim.shell.screening import refusal
 from toolsim.shell.territory import Nothing
 from toolsim.shellparse import CommandLine, git_subcommand, parse
@@ -129,7 +132,7 @@ class SandboxShell:
         except OSError as error:
             raise ShellError(f"the sandbox could not be made or read: {error}") from error
         finally:
-            await asyncio.to_thread(shutil.rmtree, scratch, ignore_errors=True)
+            await asyncio.to_thread(discard, scratch)
         shows_ids = isinstance(done, ShellRun) and uses_git and _SHORT_ID.search(done.output.output) is not None
         if shows_ids and world.profile.parameters.get("git_abbrev") == 0:
             return Unknown("how long the short ids of this repository were")
@@ -149,6 +152,15 @@ class SandboxShell:
         if self._mounter is None:
             self._mounter = launch.Mounter.open()
         return self._mounter
+
+
+def discard(scratch: Path) -> None:
+    """Remove what a command left, however deep it is and whatever modes it has."""
+    with contextlib.suppress(OSError, RecursionError):
+        shutil.rmtree(scratch)
+        return
+    for words in (["chmod", "-R", "u+rwx"], ["rm", "-rf"]):  # neither follows links on its way
+        subprocess.run([*words, "--", str(scratch)], capture_output=True, check=False)
 
 
 def _git_refusal(parsed: CommandLine, text: str, world: World) -> Unknown | None:

@@ -10,7 +10,7 @@ from toolsim.shell import bashkit, bashkit_forms
 from toolsim.shell.base import ProgramResult
 from toolsim.shell.bashkit_abi import FileError, Mounted, Status
 from toolsim.shell.bashkit_files import WorldFiles, interpreter
-from toolsim.shell.run import Limits
+from toolsim.shell.limits import Limits
 from toolsim.shellparse import parse
 
 ROOT = "/Users/ann/work"

@@ -11,7 +11,7 @@ import pytest
 from toolsim.actions import REWRITTEN, Blur, Fact, MakeDirectory, MovePath, PutFile, RemovePath, SetCwd, SetEnv, Unknown
 from toolsim.errors import ShellError, SimulationFailed
 from toolsim.shell.base import ProgramResult
-from toolsim.shell.run import Limits
+from toolsim.shell.limits import Limits
 
 ROOT = "/Users/ann/work"
 
