@@ -102,7 +102,12 @@ def processes_below(pid: int | None) -> tuple[int, int]:
     """
     try:
         children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-        inside = [p for p in Path(f"/proc/{children[0]}/root/proc").iterdir() if p.name.isdigit()] if children else []
+        if not children:
+            return 0, 0
+        own = Path(f"/proc/{children[0]}/root/proc")
+        if own.stat().st_dev == Path("/proc").stat().st_dev:  # it has not entered its own root yet: these are ours
+            return 0, 0
+        inside = [p for p in own.iterdir() if p.name.isdigit()]
     except OSError:
         return 0, 0
     resident = 0
