@@ -26,7 +26,7 @@ import orjson
 FAULT_MARK = "planted-fault-7c1d"
 FAULTS = (
     "429", "429-after", "500", "reset", "drip", "truncated", "wrong-schema", "empty-choices", "refusal", "huge",
-    "nan-logprobs",
+    "nan-logprobs", "echo",
 )  # fmt: skip
 COMMAND = "./check.sh --part {part} --key {key}"
 _COMMANDS = ("command", "cmd", "script")
@@ -117,8 +117,8 @@ class Service:
         kinds = self.options.kinds.split(",")
         return rng.choice(kinds) if rng.random() < self.options.faults else None
 
-    async def respond(self, raw: bytes) -> tuple[int, dict[str, str], bytes, str | None]:
-        """Status, headers, body and fault of one request."""
+    async def respond(self, raw: bytes, key: str) -> tuple[int, dict[str, str], bytes, str | None]:
+        """Status, headers, body and fault of one request; `key` is its authorization."""
         body = orjson.loads(raw)
         digest = int.from_bytes(hashlib.blake2b(raw, digest_size=4).digest(), "big")
         self.counts["requests"] += 1
@@ -135,6 +135,9 @@ class Service:
             after = {"Retry-After": "0.1"} if fault == "429-after" else {}
             said = {"error": {"message": FAULT_MARK, "type": "overloaded"}}
             return int(fault[:3]), after, orjson.dumps(said), fault
+        if fault == "echo":
+            said = {"error": {"message": f"{FAULT_MARK}: wrong key {key}", "type": "invalid_request_error"}}
+            return 401, {}, orjson.dumps(said), fault
         message = answer(body, digest, self.options.steps, self.options.command)
         finish = "tool_calls" if message.get("tool_calls") else "stop"
         choice: dict[str, Any] = {
@@ -177,13 +180,14 @@ async def connection(service: Service, reader: asyncio.StreamReader, writer: asy
             head = await reader.readuntil(b"\r\n\r\n")
             line, *rest = head.decode("latin-1").split("\r\n")
             length = next((int(h.split(":")[1]) for h in rest if h.lower().startswith("content-length:")), 0)
+            key = next((h.partition(":")[2].strip() for h in rest if h.lower().startswith("authorization:")), "")
             raw = await reader.readexactly(length)
             if line.startswith("GET"):
                 served = "/stats" in line
                 payload = orjson.dumps(dict(service.counts)) if served else b"{}"
                 status, headers, fault = (200 if served else 404), {}, None
             else:
-                status, headers, payload, fault = await service.respond(raw)
+                status, headers, payload, fault = await service.respond(raw, key)
             if fault == "reset":
                 writer.transport.abort()
                 return
