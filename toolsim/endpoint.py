@@ -6,6 +6,7 @@ The only openai import of the project. Retries, their delays and `Retry-After` a
 from __future__ import annotations
 
 import asyncio
+import json
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
@@ -13,6 +14,7 @@ from weakref import WeakKeyDictionary
 
 import httpx2
 import openai
+import orjson
 
 from toolsim.errors import EndpointError, ModelError
 from toolsim.trajectory import JsonObject
@@ -120,6 +122,7 @@ class Endpoint:
         self, path: str, body: JsonObject | None, files: list[tuple[str, tuple[str, bytes, str]]] | None = None
     ) -> tuple[bytes, int]:
         client = self._client = self._client or self._connect()
+        sent = None if body is None or files is not None else encoded(body)
         url = f"{_root(str(client.base_url))}{path[1:]}" if path.startswith("//") else path
         while True:
             retries = self._settings.retries if self._reached else min(1, self._settings.retries)
@@ -127,9 +130,9 @@ class Endpoint:
                 if body is None:
                     response = await client.get(url, cast_to=httpx2.Response, options={"max_retries": retries})
                 else:
-                    form = {"Content-Type": "multipart/form-data"} if files is not None else {}
+                    form = {"Content-Type": "multipart/form-data" if files is not None else "application/json"}
                     response = await client.post(
-                        url, cast_to=httpx2.Response, body=body, files=files,
+                        url, cast_to=httpx2.Response, content=sent, body=body if sent is None else None, files=files,
                         options={"max_retries": retries, "headers": form},
                     )  # fmt: skip
             except openai.APIConnectionError as error:
@@ -169,6 +172,16 @@ class Endpoint:
             timeout=timeout,
             http_client=_Client(self._settings, timeout),
         )
+
+
+def encoded(body: JsonObject) -> bytes:
+    """The body as JSON, once for all attempts; what the fast encoder refuses (halves of surrogate pairs, numbers of
+    more than 64 bits) is written by the other one.
+    """
+    try:
+        return orjson.dumps(body)
+    except TypeError:
+        return json.dumps(body).encode()
 
 
 def _limit(endpoint: str, concurrency: int) -> asyncio.Semaphore:
