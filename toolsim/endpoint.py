@@ -91,6 +91,7 @@ class Endpoint:
         self._settings = settings
         self._api_key = api_key
         self._client: openai.AsyncOpenAI | None = None
+        self._connecting = asyncio.Lock()
         self._reached = False
 
     async def post(self, path: str, body: JsonObject) -> tuple[bytes, int]:
@@ -121,7 +122,7 @@ class Endpoint:
     async def _request(
         self, path: str, body: JsonObject | None, files: list[tuple[str, tuple[str, bytes, str]]] | None = None
     ) -> tuple[bytes, int]:
-        client = self._client = self._client or self._connect()
+        client = self._client or await self._connected()
         sent = None if body is None or files is not None else encoded(body)
         url = f"{_root(str(client.base_url))}{path[1:]}" if path.startswith("//") else path
         while True:
@@ -162,6 +163,13 @@ class Endpoint:
         tries = f" after {retries + 1} attempts" if _worth_retrying(error.status_code) else ""
         hint = f" ({_HINTS[error.status_code]})" if error.status_code in _HINTS else ""
         return EndpointError(f"{self.name} answered {error.status_code}{tries}{hint}: {said}", error.status_code)
+
+    async def _connected(self) -> openai.AsyncOpenAI:
+        """The client, made in a thread: what it loads and reads (certificates) takes a tenth of a second."""
+        async with self._connecting:
+            if self._client is None:
+                self._client = await asyncio.to_thread(self._connect)
+            return self._client
 
     def _connect(self) -> openai.AsyncOpenAI:
         timeout = httpx2.Timeout(self._settings.timeout, connect=self._settings.connect_timeout)
