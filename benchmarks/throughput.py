@@ -1,280 +1,399 @@
-"""Rollouts through the whole program beside a bare loop of the same SDK and graph library, on one fake endpoint.
+"""Requests a second of the batch path beside a bare loop: `python benchmarks/throughput.py [--parts P,P] [--steps N]`.
 
-python benchmarks/throughput.py [--rollouts 1500] [--settings 0.2:256,1.0:512] [--processes 1,2] [--messages 40]
-python benchmarks/throughput.py --growth 100,1000,10000
-
-Each rollout is a turn with two calls: three requests of the candidate, two of the simulator (every result by the
-model). The bare loop sends the same number of requests of the same kinds from a langgraph graph with the openai client
-and keeps nothing. Printed: requests a second of both and their ratio, the longest time without a turn of the loop,
-processor time a simulated call and a rollout, memory. Several processes share one run (`harness.claims`). `--growth`
-plays more and more rollouts against an endpoint that answers at once, for the cost of one at each size.
+Parts: `loops` (512 rollouts in flight at 1 s, 256 at 200 ms, beside a langgraph loop over AsyncOpenAI that sends the
+same messages), `processes` (two processes on one store against one), `scale` (100, 1,000 and 10,000 rollouts).
+Every leg runs in a process of its own against `fake_endpoint.py`; legs of one setting follow each other. Sessions are
+the fixtures, or those of the folder in DEPLOYSIM_SESSIONS; all calls are simulated. Prints Markdown.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import cProfile
 import json
+import os
 import resource
+import shutil
 import subprocess
 import sys
 import tempfile
 import time
-from contextlib import AsyncExitStack
+from collections.abc import Awaitable, Iterable
+from contextlib import AsyncExitStack, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypedDict
 
 sys.path.insert(0, str(Path(__file__).parent))
 
 import fake_endpoint
+import openai
+from langgraph.graph import END, START, StateGraph
+from langgraph.runtime import Runtime
 
-STEPS = 2
-REQUESTS = 2 * STEPS + 1
-TOOL = {
-    "type": "function",
-    "function": {
-        "name": "bash", "description": "Runs a command.",
-        "parameters": {"type": "object", "properties": {"command": {"type": "string"}}, "required": ["command"]},
-    },
-}  # fmt: skip
-RESULT = {
-    "type": "json_schema",
-    "json_schema": {
-        "name": "result",
-        "schema": {
-            "type": "object", "properties": {"output": {"type": "string"}, "exit_code": {"type": "integer"}},
-            "required": ["output", "exit_code"], "additionalProperties": False,
-        },
-    },
-}  # fmt: skip
+from harness import experiment
+from harness.config import RunConfig, resolve
+from harness.demo import find_fixtures
+from harness.importing import import_paths
+from harness.selection import Criteria
+from harness.store import Store
+from toolsim import wire_chat
+from toolsim.calldb import CallDatabase
+from toolsim.deid.choice import beside
+from toolsim.modeltypes import Budget, Model, ModelReply, ModelRequest
 
-
-def messages(count: int, number: int) -> list[dict[str, Any]]:
-    """A recorded conversation of about so many messages, 600 characters a result."""
-    found: list[dict[str, Any]] = [{"role": "system", "content": "You work in /srv/made. " + "Be careful. " * 60}]
-    found.append({"role": "user", "content": f"Look at part {number}."})
-    for place in range(max(1, count // 2 - 2)):
-        function = {"name": "bash", "arguments": json.dumps({"command": f"./show.sh {number} {place}"})}
-        call = {"id": f"c{place}", "type": "function", "function": function}
-        found.append({"role": "assistant", "content": f"I look at {place}.", "tool_calls": [call]})
-        lines = "\n".join(f"{number}.{place}.{n}: open point" for n in range(24))
-        found.append({"role": "tool", "tool_call_id": f"c{place}", "content": lines})
-    found.append({"role": "assistant", "content": "There are open points."})
-    found.append({"role": "user", "content": f"Check part {number} again."})
-    return found
+BEAT = 0.005
+SETTINGS = ((512, 1.0), (256, 0.2))
+LOOPS = ("deploysim", "bare", "bare, tuned")
+Bodies = list[list[dict[str, Any]]]
 
 
-def session(count: int, number: int) -> dict[str, Any]:
-    """A session whose last turn, with one call, is taken again."""
-    function = {"name": "bash", "arguments": json.dumps({"command": f"./check.sh {number}"})}
-    call = {"id": "last", "type": "function", "function": function}
-    end = [
-        {"role": "assistant", "content": "I check.", "tool_calls": [call]},
-        {"role": "tool", "tool_call_id": "last", "content": f"checked {number}"},
-        {"role": "assistant", "content": "All well."},
-    ]
-    return {"session_id": f"made-{number}", "messages": [*messages(count, number), *end], "tools": [TOOL]}
+@dataclass(frozen=True, slots=True)
+class Leg:
+    """What one process plays: rollouts, how many at once, and where the store and the recorded bodies are."""
+
+    kind: str
+    url: str
+    folder: Path
+    rollouts: int
+    flight: int
+    options: argparse.Namespace
+
+    @property
+    def turns(self) -> int:
+        """How many different turns were recorded: the rollouts are spread over them."""
+        bodies = self.folder / "bodies.json"
+        return len(json.loads(bodies.read_text())) if bodies.exists() else 1
 
 
-class Heart:
-    """Measures how long the event loop does not turn, from now until it is stopped."""
+class Pulse:
+    """How the event loop is held up, in seconds: `longest` for one callback, `late` by which a heartbeat came.
 
-    def __init__(self, every: float = 0.005) -> None:
-        self.every = every
-        self.stalls: list[float] = []
-        self._beating = asyncio.create_task(self._beat())
+    A heartbeat also waits for all callbacks that were ready before it, so in a loop that is busy all the time it is
+    late by as much as the rollouts in flight cost together.
+    """
 
-    async def _beat(self) -> None:
+    def __init__(self) -> None:
+        self.longest = 0.0
+        self.late: list[float] = []
+        run = asyncio.Handle._run
+
+        def timed(handle: asyncio.Handle) -> None:
+            before = time.perf_counter()
+            run(handle)
+            self.longest = max(self.longest, time.perf_counter() - before)
+
+        setattr(asyncio.Handle, "_run", timed)  # noqa: B010
+
+    async def beat(self) -> None:
+        """Until cancelled."""
         while True:
             before = time.perf_counter()
-            await asyncio.sleep(self.every)
-            self.stalls.append(time.perf_counter() - before - self.every)
-
-    def stop(self) -> dict[str, float]:
-        """The longest and the 99th of a hundred, in milliseconds."""
-        self._beating.cancel()
-        ordered = sorted(self.stalls) or [0.0]
-        return {"stall": 1e3 * ordered[-1], "stall_99": 1e3 * ordered[int(0.99 * (len(ordered) - 1))]}
+            await asyncio.sleep(BEAT)
+            self.late.append(time.perf_counter() - before - BEAT)
 
 
-def used(started: float, more: dict[str, float]) -> dict[str, float]:
-    """What this process used."""
-    own = resource.getrusage(resource.RUSAGE_SELF)
+async def measured(work: Awaitable[int]) -> dict[str, float]:
+    """Requests a second, stalls, CPU and memory of `work`, which says how many requests it made."""
+    pulse = Pulse()
+    beating = asyncio.create_task(pulse.beat())
+    wall, cpu, first = time.perf_counter(), time.process_time(), rss()
+    requests = await work
+    wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+    beating.cancel()
+    with suppress(asyncio.CancelledError):
+        await beating
+    late = sorted(pulse.late)
     return {
-        "seconds": time.perf_counter() - started, "cpu": own.ru_utime + own.ru_stime, "memory": own.ru_maxrss / 1024,
-        **more,
+        "requests": requests, "seconds": wall, "rate": requests / wall, "cpu": cpu, "stall": pulse.longest,
+        "late": late[-1], "late p50": late[len(late) // 2], "memory before": first, "memory": rss(),
+        "memory most": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
     }  # fmt: skip
 
 
-async def bare(base_url: str, rollouts: int, flight: int, count: int) -> dict[str, float]:
-    """The loop by itself: graph, client, a growing list of messages."""
-    import openai
-    from langgraph.graph import END, START, StateGraph
-
-    class State(TypedDict):
-        messages: list[dict[str, Any]]
-        calls: list[dict[str, Any]]
-
-    client = openai.AsyncOpenAI(
-        base_url=base_url, api_key="none", timeout=600, http_client=openai.DefaultAioHttpClient(timeout=600)
-    )
-
-    async def ask(sent: list[dict[str, Any]], **more: Any) -> Any:
-        body = {"messages": sent, **more}
-        return (await client.chat.completions.create(model="m", messages=[], extra_body=body)).choices[0].message
-
-    async def agent(state: State) -> State:
-        said = await ask(state["messages"], tools=[TOOL])
-        message = said.model_dump(exclude_none=True)
-        return {"messages": [*state["messages"], message], "calls": message.get("tool_calls") or []}
-
-    async def tools(state: State) -> State:
-        found = []
-        for call in state["calls"]:
-            prompt = [
-                {"role": "system", "content": "You are the tool. " * 200},
-                {"role": "user", "content": json.dumps(state["messages"][-8:]) + call["function"]["arguments"]},
-            ]
-            said = await ask(prompt, response_format=RESULT)
-            found.append({"role": "tool", "tool_call_id": call["id"], "content": json.loads(said.content)["output"]})
-        return {"messages": [*state["messages"], *found], "calls": []}
-
-    graph: Any = StateGraph(State)
-    graph.add_node("agent", agent)
-    graph.add_node("tools", tools)
-    graph.add_edge(START, "agent")
-    graph.add_conditional_edges("agent", lambda state: "tools" if state["calls"] else END, ["tools", END])
-    graph.add_edge("tools", "agent")
-    compiled = graph.compile()
-    gate = asyncio.Semaphore(flight)
-
-    async def one(number: int) -> None:
-        async with gate:
-            await compiled.ainvoke({"messages": messages(count, number % 50), "calls": []})
-
-    await one(0)
-    heart, started = Heart(), time.perf_counter()
-    before = resource.getrusage(resource.RUSAGE_SELF)
-    async with asyncio.TaskGroup() as tasks:
-        for number in range(rollouts):
-            tasks.create_task(one(number))
-    found = used(started, heart.stop())
-    await client.close()
-    return {**found, "cpu": found["cpu"] - before.ru_utime - before.ru_stime}
+def rss() -> float:
+    """Resident memory of this process in MiB."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
-async def ours(base_url: str, rollouts: int, flight: int, store: Path) -> dict[str, float]:
-    """The same through the program: selection, worlds, simulator, ledger and kept prompts in a store on disk."""
-    from harness import experiment
-    from harness.config import RunConfig
-    from harness.selection import Criteria
-    from harness.store import Store
-    from toolsim.modeltypes import Budget
+def settings(leg: Leg) -> tuple[RunConfig, Criteria]:
+    """A run whose calls are all asked of the endpoint."""
+    flags = {
+        "candidate": f"m@{leg.url}", "simulator": f"m@{leg.url}", "rungs": "simulated", "shell": "none",
+        "actions": "native",
+        "affordances": leg.options.affordances, "deidentify": leg.options.deidentify,
+    }  # fmt: skip
+    return resolve(flags, environment={}), Criteria(samples=-(-leg.rollouts // leg.turns))
 
-    spec = f"m@{base_url}"
-    config = RunConfig(candidate=spec, simulator=spec, rungs=("simulated",), affordances=(), shell="none")
-    with Store(store) as opened:
-        sessions = len(opened.sessions())
-        plan = experiment.plan(opened, config, Criteria(samples=-(-rollouts // sessions)), {})
+
+async def play(leg: Leg, record: Bodies | None = None) -> dict[str, float]:
+    """The product's own path: plan, preparation, candidate, simulator, ledger and store on disk."""
+    config, criteria = settings(leg)
+    with Store(leg.folder / "store.db") as store:
+        made = experiment.plan(store, config, criteria, {})
+        first = sorted(made.rows, key=lambda row: row.sample)
+        cut = tuple(first if record is not None else first[: leg.rollouts])
+        made = experiment.Plan(made.run, cut, made.excluded, made.resumed)
+        budget = Budget()
+
+        def notice(_: Any, event: str, __: Any) -> None:
+            if record is not None and event == "started":
+                record.append([])
+
         async with AsyncExitStack() as stack:
-            models = experiment.open_models(config, Budget(), None, concurrency=flight)
+            maps = beside(store.path, config.deidentify)
+            models = experiment.open_models(config, budget, maps, concurrency=leg.flight)
             for model in {id(m): m for m in models if m is not None}.values():
                 stack.push_async_callback(model.close)
-            parts = await experiment.open_parts(stack, opened, store.with_suffix(".none"), config, models)
-            heart, started = Heart(), time.perf_counter()
-            before = resource.getrusage(resource.RUSAGE_SELF)
-            outcome = await experiment.play(plan, config, parts, concurrency=flight, notice=lambda *_: None)
-            found = used(started, heart.stop())
-    failed = sum(end.status != "completed" for _, end in outcome.ends)
-    if failed or outcome.left_open:
-        raise SystemExit(f"{failed} rollouts failed, {len(outcome.left_open)} are left open")
-    return {**found, "cpu": found["cpu"] - before.ru_utime - before.ru_stime}
+            if record is not None and models[0] is not None:
+                models = (Recording(models[0], record), Recording(models[0], record))
+            parts = await experiment.open_parts(stack, store, leg.folder / "calls.db", config, models)
+
+            async def work() -> int:
+                await experiment.play(made, config, parts, concurrency=leg.flight, notice=notice)
+                return budget.calls
+
+            found = await measured(work())
+        ends = [end.status for _, end in store.rollouts(made.run) if end is not None]
+        found |= {"rollouts": len(cut), "completed": ends.count("completed")}
+        found["simulated"] = store.engine.rows("select count(*) as n from steps where kind = 'tool'")[0]["n"]
+    return found
 
 
-def imported(folder: Path, sessions: int, count: int) -> Path:
-    """A store with the sessions."""
-    import faults
+class Recording:
+    """A model that keeps the body of each request in the list of the rollout that is in play."""
 
-    source = folder / "sessions"
-    source.mkdir(parents=True)
-    for number in range(sessions):
-        (source / f"{number}.json").write_text(json.dumps(session(count, number)))
-    store = folder / "deploysim.db"
-    faults.said("import", "--store", store, "--calls", folder / "calls.db", source)
-    return store
+    def __init__(self, model: Model, bodies: Bodies) -> None:
+        self.inner, self.bodies = model, bodies
+        self.name, self.family, self.context = model.name, model.family, model.context
+        self.counts_exactly = model.counts_exactly
 
+    async def complete(self, request: ModelRequest) -> ModelReply:
+        """See `Model.complete`."""
+        self.bodies[-1].append(wire_chat.payload(self.name, request))
+        return await self.inner.complete(request)
 
-def children(which: str, number: int, *arguments: Any) -> list[dict[str, float]]:
-    """What so many processes used."""
-    words = [sys.executable, __file__, "--child", which, *map(str, arguments)]
-    running = [subprocess.Popen(words, stdout=subprocess.PIPE, text=True) for _ in range(number)]
-    told = [process.communicate()[0] for process in running]
-    if any(process.returncode for process in running):
-        raise SystemExit(f"a process ended with {[process.returncode for process in running]}")
-    return [json.loads(text.splitlines()[-1]) for text in told]
+    async def count_tokens(self, *arguments: Any) -> int:
+        """See `Model.count_tokens`."""
+        return await self.inner.count_tokens(*arguments)
+
+    async def close(self) -> None:
+        """The inner model is closed by whoever opened it."""
 
 
-def line(name: str, found: list[dict[str, float]], rollouts: int, flight: int, base: float | None) -> float:
-    """Print one measurement; gives its requests a second."""
-    seconds = max(one["seconds"] for one in found)
-    rate, cpu = REQUESTS * rollouts / seconds, sum(one["cpu"] for one in found)
-    ratio = "" if base is None else f"  ratio {rate / base:5.2f}"
-    stall, most = max(one["stall"] for one in found), max(one["stall_99"] for one in found)
-    print(
-        f"{name:22s} {flight:4d} in flight  {rate:7.1f} requests/s{ratio}  stall {stall:6.1f} ms (99 %: {most:5.1f})  "
-        f"cpu {1e3 * cpu / rollouts:6.2f} ms a rollout "
-        f"{1e3 * cpu / (STEPS * rollouts):6.2f} ms a call  {max(o['memory'] for o in found):5.0f} MiB",
-        flush=True,
-    )
-    return rate
+class _State(TypedDict):
+    n: int
+    said: list[str]
 
 
-def compare(given: argparse.Namespace) -> None:
-    """Both loops at each setting."""
-    for text in given.settings.split(","):
-        latency, flight = float(text.split(":")[0]), int(text.split(":")[1])
-        print(f"latency {latency:g} s, {given.rollouts} rollouts, {given.messages} messages a prefix", flush=True)
-        with fake_endpoint.running(latency=latency, steps=STEPS) as base_url:
-            found = children("bare", 1, base_url, given.rollouts, flight, given.messages)
-            base = line("bare loop", found, given.rollouts, flight, None)
-            for processes in map(int, given.processes.split(",")):
-                with tempfile.TemporaryDirectory() as folder:
-                    store = imported(Path(folder), 50, given.messages)
-                    found = children("ours", processes, base_url, given.rollouts, flight // processes, store)
-                name = "deploysim" if processes == 1 else f"deploysim x {processes}"
-                line(name, found, given.rollouts, flight // processes, base)
+@dataclass(frozen=True, slots=True)
+class _Seat:
+    client: openai.AsyncOpenAI
+    bodies: list[dict[str, Any]]
+    tuned: bool
 
 
-def growth(given: argparse.Namespace) -> None:
-    """The cost of a rollout as there are more of them."""
-    with fake_endpoint.running(latency=0.0, steps=STEPS) as base_url:
-        for rollouts in map(int, given.growth.split(",")):
-            with tempfile.TemporaryDirectory() as folder:
-                store = imported(Path(folder), 50, given.messages)
-                found = children("ours", 1, base_url, rollouts, 64, store)
-                size = sum(p.stat().st_size for p in Path(folder).glob("deploysim.db*"))
-            line(f"{rollouts} rollouts", found, rollouts, 64, None)
-            print(f"{'':22s} {size / rollouts / 1024:.1f} KiB of store a rollout", flush=True)
+async def _ask(state: _State, runtime: Runtime[_Seat]) -> _State:
+    seat = runtime.context
+    body = seat.bodies[state["n"]]
+    if seat.tuned:
+        rest = {name: value for name, value in body.items() if name != "model"}
+        reply = await seat.client.chat.completions.create(model=body["model"], messages=[], extra_body=rest)
+    else:
+        reply = await seat.client.chat.completions.create(**body)
+    return {"n": state["n"] + 1, "said": [*state["said"], reply.choices[0].message.content or ""]}
+
+
+def _graph(bodies: list[dict[str, Any]]) -> Any:
+    def after(state: _State) -> str:
+        if state["n"] >= len(bodies):
+            return END
+        return "tools" if "response_format" in bodies[state["n"]] else "candidate"
+
+    graph = StateGraph(_State, context_schema=_Seat)
+    for name in ("candidate", "tools"):
+        graph.add_node(name, _ask)
+        graph.add_conditional_edges(name, after, ["candidate", "tools", END])
+    graph.add_edge(START, "candidate")
+    return graph.compile()
+
+
+async def bare(leg: Leg) -> dict[str, float]:
+    """The same requests from a graph of two nodes with the client as documented, or as fast as it goes (`tuned`)."""
+    recorded: Bodies = json.loads((leg.folder / "bodies.json").read_text())
+    tuned = leg.kind == "bare, tuned"
+    transport = openai.DefaultAioHttpClient() if tuned else None
+    client = openai.AsyncOpenAI(base_url=leg.url, api_key="none", http_client=transport, timeout=600)
+    graphs = [_graph(bodies) for bodies in recorded]
+    gate = asyncio.Semaphore(leg.flight)
+
+    async def one(n: int) -> int:
+        bodies, graph = recorded[n % len(recorded)], graphs[n % len(recorded)]
+        async with gate:
+            end = await graph.ainvoke({"n": 0, "said": []}, {"recursion_limit": 1_000},
+                                      context=_Seat(client, bodies, tuned))  # fmt: skip
+        return int(end["n"])
+
+    async def work() -> int:
+        return sum(await asyncio.gather(*(one(n) for n in range(leg.rollouts))))
+
+    found = await measured(work())
+    await client.close()
+    return found | {"rollouts": leg.rollouts}
+
+
+def child(leg: Leg) -> dict[str, float]:
+    """One leg in this process."""
+    if leg.kind == "record":
+        bodies: Bodies = []
+        found = asyncio.run(play(leg, bodies))
+        (leg.folder / "bodies.json").write_text(json.dumps(bodies))
+        return found
+    work = play(leg) if leg.kind == "deploysim" else bare(leg)
+    if not leg.options.profile:
+        return asyncio.run(work)
+    profile = cProfile.Profile()
+    found = profile.runcall(asyncio.run, work)
+    profile.dump_stats(leg.options.profile)
+    return found
+
+
+def start(leg: Leg) -> subprocess.Popen[str]:
+    """A leg in a process of its own; it prints its figures as JSON."""
+    words = [
+        "--leg", leg.kind, "--url", leg.url, "--folder", str(leg.folder), "--rollouts", str(leg.rollouts),
+        "--flight", str(leg.flight), "--affordances", leg.options.affordances, "--deidentify", leg.options.deidentify,
+        "--profile", leg.options.profile,
+    ]  # fmt: skip
+    return subprocess.Popen([sys.executable, __file__, *words], stdout=subprocess.PIPE, text=True)
+
+
+def ended(process: subprocess.Popen[str]) -> dict[str, float]:
+    """Its figures; raises if it failed."""
+    said, _ = process.communicate()
+    if process.returncode:
+        raise SystemExit(f"a leg ended with {process.returncode}")
+    found: dict[str, float] = json.loads(said.splitlines()[-1])
+    return found
+
+
+def played(leg: Leg) -> dict[str, float]:
+    """One leg from its start to its end, over a fresh copy of the store."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        shutil.copytree(leg.folder, folder, dirs_exist_ok=True)
+        return ended(start(Leg(leg.kind, leg.url, folder, leg.rollouts, leg.flight, leg.options)))
+
+
+def together(leg: Leg, count: int) -> tuple[float, float]:
+    """Several processes on one store: rollouts a second of all, and how many of them completed."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        shutil.copytree(leg.folder, folder, dirs_exist_ok=True)
+        share = Leg(leg.kind, leg.url, folder, leg.rollouts, leg.flight // count, leg.options)
+        found = [ended(process) for process in [start(share) for _ in range(count)]]
+    requests = sum(one["requests"] for one in found)
+    return requests / max(one["seconds"] for one in found), requests
+
+
+def table(header: Iterable[str], rows: Iterable[Iterable[object]]) -> None:
+    """A Markdown table, line by line as the rows come."""
+    names = list(header)
+    print(f"| {' | '.join(names)} |\n|{'---|' * len(names)}", flush=True)
+    for row in rows:
+        print(f"| {' | '.join(str(cell) for cell in row)} |", flush=True)
+    print(flush=True)
+
+
+def loops(folder: Path, options: argparse.Namespace) -> None:
+    """Ours and the bare loops, one after the other, `--repeats` times."""
+    for flight, latency in SETTINGS:
+        print(f"{flight} rollouts in flight, {latency:g} s latency, load average {os.getloadavg()[0]:.1f}\n")
+        found: dict[str, list[dict[str, float]]] = {kind: [] for kind in LOOPS}
+        for _ in range(options.repeats):
+            for kind in LOOPS:
+                with fake_endpoint.running(latency=latency, steps=options.steps) as url:
+                    found[kind].append(played(Leg(kind, url, folder, options.rounds * flight, flight, options)))
+        header = ("loop", "requests/s", "of bare", "of tuned",
+                  "longest callback ms", "heartbeat late ms (p50)", "CPU ms/request", "CPU ms/rollout",
+                  "MiB most")  # fmt: skip
+        middle = {kind: sorted(runs, key=lambda r: r["rate"])[len(runs) // 2] for kind, runs in found.items()}
+        table(header, (_row(kind, run, middle) for kind, run in middle.items()))
+        ours = middle["deploysim"]
+        print(f"deploysim: {ours['completed']:g} of {ours['rollouts']:g} rollouts completed, "
+              f"{ours['simulated']:g} simulated calls, {1000 * ours['cpu'] / ours['simulated']:.2f} ms CPU each with "
+              "the candidate's share\n")  # fmt: skip
+
+
+def _row(kind: str, run: dict[str, float], middle: dict[str, dict[str, float]]) -> tuple[object, ...]:
+    shares = (f"{run['rate'] / middle[name]['rate']:.2f}" for name in LOOPS[1:])
+    return (
+        kind, f"{run['rate']:.0f}", *shares, f"{1000 * run['stall']:.0f}",
+        f"{1000 * run['late']:.0f} ({1000 * run['late p50']:.0f})",
+        f"{1000 * run['cpu'] / run['requests']:.2f}", f"{1000 * run['cpu'] / run['rollouts']:.1f}",
+        f"{run['memory most']:.0f}",
+    )  # fmt: skip
+
+
+def processes(folder: Path, options: argparse.Namespace) -> None:
+    """Two processes beside one, with as many rollouts in flight in all; the endpoint has a process for each."""
+    rows = []
+    for count in (1, 2):
+        with fake_endpoint.running(latency=0.2, steps=options.steps) as url:
+            rate, requests = together(Leg("deploysim", url, folder, options.rounds * 256, 256, options), count)
+        rows.append((count, f"{requests:.0f}", f"{rate:.0f}"))
+    table(("processes", "requests", "requests/s"), rows)
+
+
+def scale(folder: Path, options: argparse.Namespace) -> None:
+    """What a rollout costs in runs of very different size."""
+    rows = []
+    for count in options.counts:
+        with fake_endpoint.running(latency=0.05, steps=options.steps) as url:
+            run = played(Leg("deploysim", url, folder, count, 64, options))
+        cpu = 1000 * run["cpu"] / run["rollouts"]
+        rows.append((count, f"{run['seconds']:.1f}", f"{cpu:.2f}", f"{run['memory before']:.0f}",
+                     f"{run['memory']:.0f}", f"{1000 * run['stall']:.0f}"))  # fmt: skip
+    table(("rollouts", "s", "CPU ms/rollout", "MiB before", "MiB after", "longest callback ms"), rows)
+
+
+PARTS = {"loops": loops, "processes": processes, "scale": scale}
 
 
 def main() -> None:
-    """Measure."""
-    if sys.argv[1:3] == ["--child", "bare"]:
-        url, rollouts, flight, count = sys.argv[3:]
-        print(json.dumps(asyncio.run(bare(url, int(rollouts), int(flight), int(count)))))
+    """One leg, or all parts that were asked for."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--parts", default=",".join(PARTS))
+    parser.add_argument("--steps", type=int, default=4, help="Tool calls of a rollout.")
+    parser.add_argument("--rounds", type=int, default=2, help="Rollouts for each one in flight.")
+    parser.add_argument("--repeats", type=int, default=1, help="How often each loop runs; the middle one is shown.")
+    parser.add_argument("--counts", type=lambda v: [int(n) for n in v.split(",")], default=[100, 1_000, 10_000])
+    parser.add_argument("--affordances", default="none")
+    parser.add_argument("--deidentify", default="auto")
+    parser.add_argument("--profile", default="", help="Write a profile of each leg here.")
+    for name in ("leg", "url", "folder"):
+        parser.add_argument(f"--{name}", default="", help=argparse.SUPPRESS)
+    parser.add_argument("--rollouts", type=int, default=1, help=argparse.SUPPRESS)
+    parser.add_argument("--flight", type=int, default=1, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.leg:
+        leg = Leg(options.leg, options.url, Path(options.folder), options.rollouts, options.flight, options)
+        print(json.dumps(child(leg)))
         return
-    if sys.argv[1:3] == ["--child", "ours"]:
-        url, rollouts, flight, store = sys.argv[3:]
-        print(json.dumps(asyncio.run(ours(url, int(rollouts), int(flight), Path(store)))))
-        return
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--rollouts", type=int, default=1500)
-    parser.add_argument("--settings", default="0.2:256,1.0:512")
-    parser.add_argument("--processes", default="1,2")
-    parser.add_argument("--messages", type=int, default=40)
-    parser.add_argument("--growth", help="Numbers of rollouts.")
-    given = parser.parse_args()
-    growth(given) if given.growth else compare(given)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        given = os.environ.get("DEPLOYSIM_SESSIONS")
+        with Store(folder / "store.db") as store, CallDatabase(folder / "calls.db") as calls:
+            import_paths(store, calls, [Path(given) if given else find_fixtures()[0]])
+        with fake_endpoint.running(steps=options.steps) as url:
+            ended(start(Leg("record", url, folder, 1, 1, options)))
+        (folder / "store.db").unlink()
+        with Store(folder / "store.db") as store, CallDatabase(folder / "calls.db") as calls:
+            import_paths(store, calls, [Path(given) if given else find_fixtures()[0]])
+        for part in options.parts.split(","):
+            PARTS[part](folder, options)
 
 
 if __name__ == "__main__":

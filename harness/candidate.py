@@ -160,6 +160,8 @@ class ModelCandidate:
         extra: JsonObject = {"mode": taken.mode}
         if taken.rejected:
             extra["rejected"] = [list(pair) for pair in taken.rejected]
+        if taken.reply.cached:
+            extra["cached"] = True
         if taken.reply.items:
             extra[PROVIDER_ITEMS] = list(taken.reply.items)
         if opened is not None and opened.left_out:

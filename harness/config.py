@@ -53,6 +53,7 @@ class RunConfig(BaseModel):
     connector_now: bool = False
     deidentify: Literal["auto", "on", "off"] = "auto"
     keep_prompts: bool = True
+    reply_cache: str | None = None
 
     @field_validator("rungs", "affordances", mode="before")
     @classmethod
@@ -67,6 +68,12 @@ class RunConfig(BaseModel):
     def _lines(cls, value: Any) -> Any:
         """One server a line, as the environment has them."""
         return tuple(line for line in value.splitlines() if line.strip()) if isinstance(value, str) else value
+
+    @field_validator("reply_cache")
+    @classmethod
+    def _off(cls, value: str | None) -> str | None:
+        """A file, or `off`."""
+        return None if value == "off" else value
 
     @field_validator("rungs")
     @classmethod

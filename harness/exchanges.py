@@ -62,6 +62,8 @@ def keep(store: Store, owner: str, place: str, request: ModelRequest, reply: Mod
         "tokens": [reply.usage.prompt_tokens, reply.usage.completion_tokens], "cost": reply.cost,
         "seconds": round(reply.seconds, 3), "who": [str(message.get("role", "")) for message in request.messages],
     }  # fmt: skip
+    if reply.cached:
+        facts["cached"] = True
     bodies = {name: pack(json.dumps(text).encode()) for name, text in zip(names, texts, strict=True)}
     row = {"owner": owner, "place": place, "hash": content_hash([names, request.seed]), "texts": json.dumps(names)}
     with store.engine.writing():

@@ -33,9 +33,10 @@ from toolsim.connectors import Connector
 from toolsim.connectors.package_metadata import public_index
 from toolsim.deid.choice import Deidentify
 from toolsim.endpoint import ClientSettings
-from toolsim.model import is_embedded, open_model
+from toolsim.model import OpenAIModel, is_embedded, open_model
 from toolsim.modeltypes import Budget, Model, ModelReply, ModelRequest
 from toolsim.prompting import prompt_hashes
+from toolsim.replycache import CachedModel, ReplyCache
 from toolsim.seeds import derive_seed
 from toolsim.shell.base import Shell
 from toolsim.shell.choice import Engine, choose, open_shell
@@ -146,16 +147,32 @@ def open_models(
     Raises:
         ModelUnavailable: weights or package are missing.
     """
+    keep = _kept_in(config.reply_cache)
     candidate = None
     wide = ClientSettings(concurrency=max(ClientSettings().concurrency, concurrency))
     if config.candidate != "recorded":
         settings = None if is_embedded(config.candidate) else wide
-        candidate = open_model(config.candidate, api=config.api, budget=budget, settings=settings,
-                               context=config.context, deidentify=deidentify)  # fmt: skip
+        candidate = keep(
+            open_model(config.candidate, api=config.api, budget=budget, settings=settings, context=config.context,
+                       deidentify=deidentify)
+        )  # fmt: skip
     if config.simulator == config.candidate and config.api == "chat":
         return candidate, candidate
     settings = None if is_embedded(config.simulator) else wide
-    return candidate, open_model(config.simulator, budget=budget, settings=settings, deidentify=deidentify)
+    return candidate, keep(open_model(config.simulator, budget=budget, settings=settings, deidentify=deidentify))
+
+
+def _kept_in(cache: str | None) -> Callable[[Model | None], Model | None]:
+    """What makes a model keep its answers in a file; without one it leaves models as they are."""
+
+    def keep(model: Model | None) -> Model | None:
+        if cache is None or model is None:
+            return model
+        endpoint = model.endpoint.name if isinstance(model, OpenAIModel) else "embedded"
+        api = model.api if isinstance(model, OpenAIModel) else "chat"
+        return CachedModel(model, f"{endpoint} {api}", ReplyCache(Path(cache)))
+
+    return keep
 
 
 def shielded(candidate: Model | None, simulator: Model | None) -> list[str]:
@@ -325,9 +342,8 @@ def run_name(config: RunConfig, criteria: Criteria, system_prompt: str | None) -
     """The name of a run: a hash of what differs from the defaults, so that new settings rename no old run."""
     usual, chosen = _plain(Criteria()), _plain(criteria)
     asked = {name: value for name, value in chosen.items() if value != usual.get(name)}
-    return content_hash(
-        [config.model_dump(mode="json", exclude_defaults=True, exclude={"keep_prompts"}), asked, system_prompt]
-    )[:12]
+    settings = config.model_dump(mode="json", exclude_defaults=True, exclude={"keep_prompts", "reply_cache"})
+    return content_hash([settings, asked, system_prompt])[:12]
 
 
 def _plain(criteria: Criteria) -> JsonObject:

@@ -6,6 +6,7 @@ The only openai import of the project. Retries, their delays and `Retry-After` a
 from __future__ import annotations
 
 import asyncio
+import json
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
@@ -13,6 +14,7 @@ from weakref import WeakKeyDictionary
 
 import httpx2
 import openai
+import orjson
 
 from toolsim.errors import EndpointError, ModelError
 from toolsim.trajectory import JsonObject
@@ -89,6 +91,7 @@ class Endpoint:
         self._settings = settings
         self._api_key = api_key
         self._client: openai.AsyncOpenAI | None = None
+        self._connecting = asyncio.Lock()
         self._reached = False
 
     async def post(self, path: str, body: JsonObject) -> tuple[bytes, int]:
@@ -119,7 +122,8 @@ class Endpoint:
     async def _request(
         self, path: str, body: JsonObject | None, files: list[tuple[str, tuple[str, bytes, str]]] | None = None
     ) -> tuple[bytes, int]:
-        client = self._client = self._client or self._connect()
+        client = self._client or await self._connected()
+        sent = None if body is None or files is not None else encoded(body)
         url = f"{_root(str(client.base_url))}{path[1:]}" if path.startswith("//") else path
         while True:
             retries = self._settings.retries if self._reached else min(1, self._settings.retries)
@@ -127,9 +131,9 @@ class Endpoint:
                 if body is None:
                     response = await client.get(url, cast_to=httpx2.Response, options={"max_retries": retries})
                 else:
-                    form = {"Content-Type": "multipart/form-data"} if files is not None else {}
+                    form = {"Content-Type": "multipart/form-data" if files is not None else "application/json"}
                     response = await client.post(
-                        url, cast_to=httpx2.Response, body=body, files=files,
+                        url, cast_to=httpx2.Response, content=sent, body=body if sent is None else None, files=files,
                         options={"max_retries": retries, "headers": form},
                     )  # fmt: skip
             except openai.APIConnectionError as error:
@@ -160,6 +164,13 @@ class Endpoint:
         hint = f" ({_HINTS[error.status_code]})" if error.status_code in _HINTS else ""
         return EndpointError(f"{self.name} answered {error.status_code}{tries}{hint}: {said}", error.status_code)
 
+    async def _connected(self) -> openai.AsyncOpenAI:
+        """The client, made in a thread: what it loads and reads (certificates) takes a tenth of a second."""
+        async with self._connecting:
+            if self._client is None:
+                self._client = await asyncio.to_thread(self._connect)
+            return self._client
+
     def _connect(self) -> openai.AsyncOpenAI:
         timeout = httpx2.Timeout(self._settings.timeout, connect=self._settings.connect_timeout)
         return openai.AsyncOpenAI(
@@ -169,6 +180,16 @@ class Endpoint:
             timeout=timeout,
             http_client=_Client(self._settings, timeout),
         )
+
+
+def encoded(body: JsonObject) -> bytes:
+    """The body as JSON, once for all attempts; what the fast encoder refuses (halves of surrogate pairs, numbers of
+    more than 64 bits) is written by the other one.
+    """
+    try:
+        return orjson.dumps(body)
+    except TypeError:
+        return json.dumps(body).encode()
 
 
 def _limit(endpoint: str, concurrency: int) -> asyncio.Semaphore:

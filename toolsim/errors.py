@@ -11,6 +11,7 @@ ToolsimError
 ├── ShellError             the engine itself failed (not the command inside it)
 ├── ConnectorError         a connector could not answer as of the moment, or refused
 ├── CallDatabaseError      the pair database is missing, locked, foreign or torn
+├── ReplyCacheError        the cache of answers cannot be used
 └── MapError               the map of replacements cannot be used; then nothing is sent
 """
 
@@ -68,6 +69,10 @@ class ConnectorError(ToolsimError):
 
 class CallDatabaseError(ToolsimError):
     """The pair database cannot be used."""
+
+
+class ReplyCacheError(ToolsimError):
+    """The cache of answers cannot be used."""
 
 
 class MapError(ToolsimError):

@@ -68,6 +68,7 @@ class ModelReply:
     `usage`, `cost` (USD; `None`: no price known) and `seconds` include the repair round (`repairs` is 0 or 1).
     `attempts` counts HTTP requests, retries included; `calls_made` counts answered model calls (1 + repairs).
     `items` are provider items that a later request of the same conversation should give back (Responses API).
+    `cached` answers come from the cache of answers (`toolsim.replycache`): nobody was asked for them.
     """
 
     text: str
@@ -82,11 +83,12 @@ class ModelReply:
     repairs: int = 0
     attempts: int = 1
     items: tuple[JsonObject, ...] = ()
+    cached: bool = False
 
     @property
     def calls_made(self) -> int:
         """Model calls behind this reply."""
-        return 1 + self.repairs
+        return 0 if self.cached else 1 + self.repairs
 
 
 class Model(Protocol):

@@ -151,6 +151,8 @@ async def write(asked: Asked, world: World, history: Sequence[Message], pen: Pen
     except CallDatabaseError as error:
         raise SimulationFailed("calls", str(error)) from error
     record |= {"form": asked.form, "prompt": request.prompt_hash, "model": reply.model, "seed": request.seed}
+    if reply.cached:
+        record["cached"] = True
     return Written(value, record, named, spent.usage, spent.cost, spent.seconds, spent.calls)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+
 import pytest
 
 from harness.batch import Prepared
@@ -96,3 +98,16 @@ async def test_a_store_that_cannot_be_written_stops_the_batch_and_ends_no_rollou
         await hall.play(rows=hall.rows[:1])
     assert hall.ends == {}
     assert store.steps("r0")[0].body["message"]["text"] == "by another writer"
+
+
+async def test_the_garbage_collector_is_as_it_was_after_a_batch_also_one_that_failed(store):
+    before = gc.get_threshold(), gc.get_freeze_count()
+    during = []
+    hall = Hall(store, meets={"r1": StoreError("full")})
+    hall.meets["r0"] = None
+    inner = hall.prepare
+    hall.prepare = lambda row: during.append(gc.get_threshold()) or inner(row)
+    with pytest.raises(StoreError):
+        await hall.play()
+    assert during[0] != before[0]
+    assert (gc.get_threshold(), gc.get_freeze_count()) == before

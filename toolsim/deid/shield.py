@@ -87,7 +87,8 @@ class Shield:
             return done
 
         changed: JsonObject = _walk(rest, scrubbed)
-        return changed | {name: [memory.message(message, scrubbed) for message in body[name]] for name in listed}
+        lists = {name: [memory.message(message, scrubbed) for message in body[name]] for name in listed}
+        return {name: lists[name] if name in lists else changed[name] for name in body}
 
     def learn(self, session: str, texts: Sequence[str], found: Iterable[Found] = ()) -> tuple[Entry, ...]:
         """Take in what the texts hold, and what another scanner found in them; returns the new entries."""
