@@ -70,6 +70,8 @@ _SIMULATOR = (
     deidentify_option,
     click.option("--prompts/--no-prompts", "keep_prompts", default=None,
                  help="Keep what the simulator's model was asked and answered, word for word.  [default: keep]"),
+    click.option("--reply-cache", type=click.Path(dir_okay=False), default=None, metavar="FILE|off",
+                 help="Keep models' answers by what was asked; an identical request is asked once.  [default: off]"),
     click.option("--seed", type=int, default=None, help="Everything drawn is drawn from it.  [default: 0]"),
     click.option("--config", "config_file", type=click.Path(exists=True, path_type=Path), default=None,
                  help="Settings by name, YAML."),
