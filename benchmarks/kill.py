@@ -67,15 +67,18 @@ class Point:
 
     def arm(self) -> None:
         """Count from now on."""
-        import sqlite_utils
-
-        from harness.stores.sqlite import SqliteEngine
+        from harness.stores import sqlite
         from toolsim.endpoint import Endpoint
         from toolsim.world import World
 
-        table: Any = sqlite_utils.db.Table
-        self._around(SqliteEngine, "insert", "before commit", "after commit")
-        self._around(table, "insert_all", None, "inside commit")
+        self._around(sqlite.SqliteEngine, "insert", "before commit", "after commit")
+        statements = sqlite._statements
+
+        def inside(*arguments: Any, **named: Any) -> Any:
+            yield from statements(*arguments, **named)
+            self.reached("inside commit")  # written, not yet committed
+
+        setattr(sqlite, "_statements", inside)  # noqa: B010  counted in this process only
         self._around(World, "apply", "before mutation", "after mutation")
         post = Endpoint.post
 
@@ -87,12 +90,11 @@ class Point:
 
         setattr(Endpoint, "post", waiting)  # noqa: B010  counted in this process only
 
-    def _around(self, owner: Any, name: str, before: str | None, after: str) -> None:
+    def _around(self, owner: Any, name: str, before: str, after: str) -> None:
         inner: Callable[..., Any] = getattr(owner, name)
 
         def counted(*arguments: Any, **named: Any) -> Any:
-            if before is not None:
-                self.reached(before)
+            self.reached(before)
             value = inner(*arguments, **named)
             self.reached(after)
             return value
