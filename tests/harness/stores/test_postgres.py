@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 from collections import Counter
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from harness.claims import Claims
 from harness.cli import cli
 from harness.errors import StoreError
 from harness.ledger import ModelStep, write_step
@@ -18,6 +20,7 @@ from harness.rows import End, RolloutRow
 from harness.store import Store
 from harness.stores.postgres import translated
 from tests import postgres_server
+from tests.harness.halls import Hall
 from toolsim.trajectory import Message
 
 ROWS = [RolloutRow(f"r{n}", "run", f"s{n}", 0, 0, 0, "tune", f"s{n}", None, "codex") for n in range(40)]
@@ -151,3 +154,22 @@ def test_a_command_that_reads_files_only_says_so(place):
     done = CliRunner().invoke(cli, ["view", "--store", place])
     assert done.exit_code == 2
     assert "reads a store in a file" in done.stderr
+
+
+async def test_two_batches_share_a_run_on_a_server(place):
+    with Store(place) as one, Store(place) as other:
+        halls = [Hall(store, count=12) for store in (one, other)]
+        outcomes = await asyncio.gather(*(hall.play() for hall in halls))
+        assert sorted(name for hall in halls for name in hall.resumed) == sorted(halls[0].ends)
+        assert all(hall.resumed for hall in halls)
+        assert [len(outcome.ends) for outcome in outcomes] == [12, 12]
+        assert one.rows("select * from claims") == []
+
+
+async def test_a_claim_of_another_machine_on_a_server_is_taken_over_once_it_stands_still(place):
+    with Store(place) as store:
+        store.add_rows("claims", [{"rollout": "r1", "owner": "another-machine 1 1 abc", "beat": 3}])
+        looks = Claims(store, patience=0.1)
+        assert not looks.take("r1")
+        await asyncio.sleep(0.15)
+        assert looks.take("r1")
