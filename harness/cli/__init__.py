@@ -21,6 +21,7 @@ COMMANDS = {
     "calls": ("calls", "Search the database of recorded tool calls."),
     "models": ("models", "Fetch and list embedded models."),
     "world": ("world", "Show the world that a prefix gives."),
+    "estimate": ("estimate", "Say what a run will use before it is started."),
     "resample": ("resample", "Let a candidate take recorded turns again."),
     "fidelity": ("fidelity", "Measure how exactly recorded calls are answered."),
     "pairs": ("pairs", "Build and export the pairs that judges compare."),
