@@ -20,10 +20,17 @@ test-live: $(STAMP) system
 test-browser: $(STAMP) system
 	$(BIN)/python -m pytest -q -m browser
 
-lint: $(STAMP)
+lint: $(STAMP) build/audit/.ready
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	build/audit/bin/python benchmarks/dependencies.py
+
+# Bill of materials and audit have many dependencies of their own; they stay apart from what they look at.
+build/audit/.ready:
+	$(PYTHON) -m venv build/audit
+	build/audit/bin/python -m pip install -q --disable-pip-version-check 'cyclonedx-bom>=7,<8' 'pip-audit>=2.9,<3'
+	touch $@
 
 docs: $(STAMP)
 	$(BIN)/python docs/make_cli.py
