@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import secrets
+import signal
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 
 from harness.errors import HarnessError
 from harness.store import Store
@@ -34,8 +37,23 @@ def serve(store: Path, host: str, port: int, token: str | None, ready: Callable[
         config = uvicorn.Config(
             app, log_level="warning", access_log=False, server_header=False, timeout_graceful_shutdown=3
         )
-        ready(f"http://{name}:{at}/?token={secret}")
-        uvicorn.Server(config).run(sockets=[taken])
+        server = uvicorn.Server(config)
+        with _stopping(server.handle_exit):
+            ready(f"http://{name}:{at}/?token={secret}")
+            server.run(sockets=[taken])
+
+
+@contextmanager
+def _stopping(stop: Callable[[int, FrameType | None], None]) -> Iterator[None]:
+    """Ctrl-C stops from here on. uvicorn listens for it only once it runs; before, an interrupt may be raised where
+    Python swallows it (a callback of the garbage collector), and the server would go on for ever.
+    """
+    kept = {which: signal.signal(which, stop) for which in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for which, before in kept.items():
+            signal.signal(which, before)
 
 
 def listen(host: str, port: int) -> socket.socket:

@@ -83,17 +83,18 @@ def test_two_processes_share_a_run(base_url, store):
     assert completed(store) == ["completed"] * SESSIONS
 
 
-def test_ctrl_c_ends_in_one_line_and_the_run_goes_on_later(base_url, store):
-    process = started(base_url, store)
-    assert process.stderr is not None
-    while "rollouts: 0/" not in process.stderr.readline():
-        assert process.poll() is None
-    time.sleep(0.4)
-    process.send_signal(signal.SIGINT)
-    status, last = ended(process)
-    assert status == 130
-    assert len(last) < 200
-    assert ended(started(base_url, store))[0] == 0
+def test_ctrl_c_ends_in_one_line_and_the_run_goes_on_later(store):
+    with kill.fake_endpoint.running(steps=2, latency=1.0) as slow:
+        process = started(slow, store)
+        assert process.stderr is not None
+        while "rollouts: 0/" not in process.stderr.readline():
+            assert process.poll() is None
+        time.sleep(0.4)
+        process.send_signal(signal.SIGINT)
+        status, last = ended(process)
+        assert status == 130
+        assert len(last) < 200
+        assert ended(started(slow, store))[0] == 0
     assert completed(store) == ["completed"] * SESSIONS
 
 

@@ -90,7 +90,10 @@ async def test_what_another_process_plays_is_waited_for(store):
     other = Claims(store)
     assert other.take("r1")
     playing = asyncio.create_task(hall.play())
-    await asyncio.sleep(0.2)
+    async with asyncio.timeout(20.0):
+        while not hall.ends:  # noqa: ASYNC110  another batch writes it
+            await asyncio.sleep(0.02)
+    await asyncio.sleep(0.1)
     assert set(hall.ends) == {"r0"}
     assert not playing.done()
     other.leave("r1")
