@@ -17,7 +17,7 @@ from pathlib import Path
 from repos.snapshot import open_snapshot
 from toolsim.scaffolds.base import ScaffoldProfile
 from toolsim.shell.base import ProgramResult, ProgramRun, Shell, ShellCommand, ShellRun
-from toolsim.shell.choice import Engine, choose, open_shell
+from toolsim.shell.choice import Choice, Engine, choose, open_shell
 from toolsim.trajectory import Session
 from toolsim.world import World
 
@@ -63,7 +63,7 @@ async def measure(engine: Engine, scratch: Path, commit: str, rounds: int) -> No
     session = Session("bench", "claude-code", "bench", "bench", cwd=ROOT)
     world = World.start(session, profile, snapshot, ROOT, as_of=time.time())
     world.now = time.time()
-    shell = open_shell(engine, scratch / "cache", "main", None)
+    shell = open_shell(Choice(engine), scratch / "cache", "main", None)
     assert shell is not None
     try:
         began = time.perf_counter()

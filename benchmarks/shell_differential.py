@@ -1,5 +1,6 @@
 """How often the shell engines agree with real bash: `python benchmarks/shell_differential.py [--engine E] [--show]`.
 
+Containers need `--engine container --image NAME`, an image whose programs are of this machine's versions.
 Each command of `tests/fixtures/shell_corpus.txt` runs in each engine and for real, over the same small repository.
 Prints a table per engine: tried, answered (equal and different), asked (a program's answer is needed) and refused.
 """
@@ -12,30 +13,26 @@ import tempfile
 from collections import Counter
 from pathlib import Path
 
-from toolsim.shell import bashkit, sandbox
-from toolsim.shell.base import Shell
+from toolsim.errors import ShellError
+from toolsim.shell.choice import Wanted, choose, open_shell
 from toolsim.shell.differential import Comparison, Reference, compare, make_repository, read_cases, world_of
-from toolsim.shell.source import RepositorySource
+from toolsim.shell.userland import Image
 
 CORPUS = Path(__file__).parents[1] / "tests/fixtures/shell_corpus.txt"
 
 
-def engine(name: str, cache: Path) -> Shell | None:
-    """The engine, if this machine can run it."""
-    missing = {"sandbox": sandbox.available, "bashkit": bashkit.available}[name]()
-    if missing is not None:
-        print(f"{name}: {missing}")
-        return None
-    if name == "bashkit":
-        return bashkit.BashkitShell()
-    return sandbox.SandboxShell(cache, RepositorySource(cache, "main"))
-
-
-async def measure(name: str, corpus: str, commit: str, reference: Reference) -> list[Comparison]:
-    """Run the corpus in one engine."""
-    shell = engine(name, reference.scratch / "cache")
-    if shell is None:
+async def measure(
+    name: Wanted, image: Image | None, corpus: str, commit: str, reference: Reference
+) -> list[Comparison]:
+    """Run the corpus in one engine, if this machine can run it."""
+    try:
+        shell = open_shell(
+            choose(name, image if name == "container" else None), reference.scratch / "cache", "main", None
+        )
+    except ShellError as error:
+        print(error)
         return []
+    assert shell is not None
     try:
         world = world_of(reference.original, commit)
         return [await compare(shell, world, case, reference) for case in read_cases(corpus)]
@@ -60,7 +57,8 @@ def table(name: str, found: list[Comparison], *, show: bool) -> None:
 def main() -> None:
     """Parse and measure."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--engine", choices=("sandbox", "bashkit"), action="append")
+    parser.add_argument("--engine", choices=("sandbox", "bashkit", "container"), action="append")
+    parser.add_argument("--image", help="the image of the containers; its programs should be this machine's versions")
     parser.add_argument("--show", action="store_true", help="also list what was asked and refused, with the reasons")
     options = parser.parse_args()
     corpus = CORPUS.read_text("utf-8")
@@ -68,8 +66,9 @@ def main() -> None:
         reference = Reference(Path(scratch) / "work", Path(scratch))
         reference.original.mkdir()
         commit = make_repository(reference.original)
+        image = Image(options.image) if options.image else None
         for name in options.engine or ("sandbox", "bashkit"):
-            table(name, asyncio.run(measure(name, corpus, commit, reference)), show=options.show)
+            table(name, asyncio.run(measure(name, image, corpus, commit, reference)), show=options.show)
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ from toolsim.actions import PutFile, Read
 from toolsim.rebuild import rebuild
 from toolsim.scaffolds import scaffold_for
 from toolsim.shell.base import ShellCommand, ShellRun
-from toolsim.shell.choice import choose, open_shell
+from toolsim.shell.choice import Choice, choose, open_shell
 from toolsim.trajectory import Item, Message, Prefix, Session, ToolCall, ToolResult
 from toolsim.world import World
 
@@ -126,7 +126,7 @@ def _resident() -> float:
 async def commands(world: World, scratch: Path, table: Table, rounds: int) -> None:
     """Shell lines through the engine that `auto` takes."""
     engine = choose("auto").engine
-    shell = open_shell(engine, scratch / "cache", "main", None)
+    shell = open_shell(Choice(engine), scratch / "cache", "main", None)
     if shell is None:
         print("no shell engine can run here")
         return

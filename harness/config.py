@@ -11,6 +11,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from harness.errors import ConfigError
+from toolsim.shell.userland import Image
 
 RUNGS = ("recorded", "computed", "connector", "simulated")
 AFFORDANCES = ("rollout", "repo", "calls", "connectors")
@@ -37,7 +38,9 @@ class RunConfig(BaseModel):
     affordances: tuple[str, ...] = AFFORDANCES
     forcing: Literal["none", "free", "teacher"] = "none"
     lookup: bool = False
-    shell: Literal["auto", "both", "sandbox", "bashkit", "none"] = "auto"
+    shell: Literal["auto", "both", "sandbox", "bashkit", "container", "none"] = "auto"
+    image: str | None = None
+    execute: tuple[str, ...] = ()
     approval: Literal["recorded", "always", "never", "model"] = "recorded"
     evidence_tokens: int | None = Field(default=None, ge=0)
     history_tokens: int | None = Field(default=None, ge=0)
@@ -55,7 +58,7 @@ class RunConfig(BaseModel):
     keep_prompts: bool = True
     reply_cache: str | None = None
 
-    @field_validator("rungs", "affordances", mode="before")
+    @field_validator("rungs", "affordances", "execute", mode="before")
     @classmethod
     def _listed(cls, value: Any) -> Any:
         """Comma separated text, as flags and the environment have it; `none` is nothing."""
@@ -90,6 +93,19 @@ class RunConfig(BaseModel):
         if (self.candidate == "recorded") != (self.forcing != "none"):
             raise ValueError("recorded actions need forcing free or teacher, and a candidate of its own needs none")
         return self
+
+    @model_validator(mode="after")
+    def _contained(self) -> RunConfig:
+        if (self.image is not None) != (self.shell == "container"):
+            raise ValueError("an image belongs to shell container, and containers need one")
+        if self.execute and self.image is None:
+            raise ValueError("programs are executed in containers only (shell container)")
+        return self
+
+    @property
+    def container(self) -> Image | None:
+        """The image of the containers that shell commands run in."""
+        return None if self.image is None else Image(self.image, self.execute)
 
     @property
     def identity_run(self) -> bool:

@@ -8,7 +8,7 @@ import platform
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
 
@@ -39,7 +39,7 @@ from toolsim.prompting import prompt_hashes
 from toolsim.replycache import CachedModel, ReplyCache
 from toolsim.seeds import derive_seed
 from toolsim.shell.base import Shell
-from toolsim.shell.choice import Engine, choose, open_shell
+from toolsim.shell.choice import Choice, choose, open_shell
 from toolsim.simulator import SimulatorSettings, ToolSimulator
 from toolsim.trajectory import JsonObject, Reference, content_hash, turns
 
@@ -67,7 +67,7 @@ class Parts:
     simulator: Model | None
     shell_cache: Path | None
     connectors: tuple[Connector, ...] = ()
-    engine: Engine = "sandbox"
+    shell: Choice = field(default_factory=lambda: Choice("sandbox"))
 
 
 def plan(store: Store, config: RunConfig, criteria: Criteria, inputs: JsonObject) -> Plan:
@@ -214,8 +214,8 @@ async def open_parts(
         stack.enter_context(database)
     connectors = await open_connectors(stack, config)
     cache = cache_root() / "shell"
-    engine = choose(config.shell).engine
-    return Parts(store, database, store.repositories(), *models, cache, connectors, engine)
+    chosen = choose(config.shell, config.container)
+    return Parts(store, database, store.repositories(), *models, cache, connectors, chosen)
 
 
 def _open_calls(calls: Path, config: RunConfig) -> CallDatabase | None:
@@ -335,7 +335,7 @@ def _shell(parts: Parts, scene: Scene) -> Shell | None:
     if parts.shell_cache is None:
         return None
     repository = scene.prefix.session.repository
-    return open_shell(parts.engine, parts.shell_cache, repository.branch, repository.url)
+    return open_shell(parts.shell, parts.shell_cache, repository.branch, repository.url)
 
 
 def run_name(config: RunConfig, criteria: Criteria, system_prompt: str | None) -> str:

@@ -81,7 +81,7 @@ async def resample(  # noqa: PLR0913  a run's inputs and the ways to tell of it,
     Raises:
         HarnessError, ToolsimError: the run cannot start (no weights, no store).
     """
-    shell = choose(config.shell)
+    shell = choose(config.shell, config.container)
     config = config.model_copy(update={"shell": shell.engine})
     maps = beside(store.path, config.deidentify)
     inputs = {

@@ -18,6 +18,7 @@ HOMES = {
     "langchain_core": {"harness/langgraph_tools.py"},
     "openai": {"toolsim/endpoint.py"},
     "tantivy": {"toolsim/lexical.py"},
+    "docker": {"toolsim/shell/container.py"},
     "mcp": {"harness/live/server.py", "harness/live/serving.py", "toolsim/connectors/mcp_tools.py"},
 }
 IO = {"os", "subprocess", "socket", "sqlite3", "sqlite_utils", "httpx2", "aiohttp", "openai", "git", "time", "tempfile"}

@@ -189,9 +189,8 @@ def kept_leakage(store: Store) -> JsonObject | None:
 def _parts(store: Store, calls: Path, model: Model | None, config: RunConfig) -> Iterator[experiment.Parts]:
     index = public_index()
     connectors = () if index is None else (index,)
-    parts = experiment.Parts(
-        store, None, store.repositories(), None, model, cache_root() / "shell", connectors, choose(config.shell).engine
-    )
+    shell = choose(config.shell, config.container)
+    parts = experiment.Parts(store, None, store.repositories(), None, model, cache_root() / "shell", connectors, shell)
     if not calls.exists():
         yield parts
         return

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.cli.options import say, shell_option
+from harness.cli.options import say
 from harness.cli.realism import print_realism
 
 if TYPE_CHECKING:
@@ -32,7 +32,10 @@ if TYPE_CHECKING:
     show_default=True,
     help="Time for model calls; what does not fit is left open and said.",
 )
-@shell_option
+@click.option(
+    "--shell", type=click.Choice(["auto", "both", "sandbox", "bashkit", "none"]), default=None,
+    help="What runs shell commands.  [default: auto: both where they can run, else the one that can, else nothing]",
+)  # fmt: skip
 @click.option("--keep", is_flag=True, help="Go on with what the folder holds instead of starting anew.")
 def command(model: str, folder: Path, minutes: float, shell: str | None, keep: bool) -> None:
     """The main job on the shipped fixtures, with an embedded model.

@@ -55,9 +55,19 @@ calls_option = click.option(
     "--calls", "calls_path", type=click.Path(path_type=Path, dir_okay=False), default=None,
     help="The database of recorded pairs.  [default: calls.db beside the store]",
 )  # fmt: skip
-shell_option = click.option(
-    "--shell", type=click.Choice(["auto", "both", "sandbox", "bashkit", "none"]), default=None,
-    help="What runs shell commands.  [default: auto: both where they can run, else the one that can, else nothing]",
+shell_option = _stack(
+    [
+        click.option(
+            "--shell", type=click.Choice(["auto", "both", "sandbox", "bashkit", "container", "none"]), default=None,
+            help="What runs shell commands; a container is used only where it is named.  [default: auto: both sandbox "
+            "and bashkit where they can run, else the one that can, else nothing]",
+        ),
+        click.option("--image", default=None, metavar="NAME", help="The container image: the session's userland."),
+        click.option(
+            "--execute", default=None, metavar="NAME,NAME",
+            help="Programs of the image that really run, in the container, and are not asked of the simulator.",
+        ),
+    ]
 )  # fmt: skip
 json_option = click.option("--json", "as_json", is_flag=True, help="Machine-readable output on stdout.")
 budget_options = _stack(

@@ -81,7 +81,7 @@ async def open_situation(
         SelectionError: there is no such session, turn or step.
         StoreError, RepositoryError, ShellError: a part of it cannot be used.
     """
-    shell = choose(config.shell)
+    shell = choose(config.shell, config.container)
     config = config.model_copy(update={"shell": shell.engine})
     session, cut, scene = await asyncio.to_thread(choose_scene, store, config, criteria)
     inputs = {"calls": experiment.database_hash(calls), "pools": "frozen", "shell": str(shell), "session": session.id}

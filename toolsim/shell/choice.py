@@ -11,33 +11,44 @@ from toolsim.shell import bashkit, sandbox
 from toolsim.shell.base import Shell
 from toolsim.shell.both import BothShell
 from toolsim.shell.source import RepositorySource
+from toolsim.shell.userland import Image
 
-Engine: TypeAlias = Literal["both", "sandbox", "bashkit", "none"]
-Wanted: TypeAlias = Literal["auto", "both", "sandbox", "bashkit", "none"]
+Engine: TypeAlias = Literal["both", "sandbox", "bashkit", "container", "none"]
+Wanted: TypeAlias = Literal["auto", "both", "sandbox", "bashkit", "container", "none"]
 
 _AVAILABLE = {"sandbox": sandbox.available, "bashkit": bashkit.available}
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """The engine used, and of each other the reason against it."""
+    """The engine used, of each other the reason against it, and the image of containers."""
 
     engine: Engine
     passed: dict[str, str] = field(default_factory=dict)
+    image: Image | None = None
 
     def __str__(self) -> str:
         """One line for manifests and summaries."""
-        return self.engine + "".join(f"; not {name}: {reason}" for name, reason in self.passed.items())
+        name = self.engine if self.image is None else f"{self.engine} of {self.image}"
+        return name + "".join(f"; not {name}: {reason}" for name, reason in self.passed.items())
 
 
-def choose(wanted: Wanted) -> Choice:
+def choose(wanted: Wanted, image: Image | None = None) -> Choice:
     """The engine wanted; with `auto` both where this machine can run them, else the one that it can, else none.
+
+    Containers, of `image`, are used only where they are asked for.
 
     Raises:
         ShellError: a named engine cannot run here.
     """
     if wanted == "none":
         return Choice("none", dict.fromkeys(_AVAILABLE, "--shell none"))
+    if wanted == "container":
+        from toolsim.shell import container  # loads the engine's client
+
+        if image is None or (reason := container.available(image)) is not None:
+            raise ShellError(f"the shell engine container cannot be used: {reason if image else 'it needs an image'}")
+        return Choice("container", dict.fromkeys(_AVAILABLE, "--shell container"), container.identified(image))
     named = tuple(_AVAILABLE) if wanted in ("auto", "both") else (wanted,)
     lacking = {name: reason for name in named if (reason := _AVAILABLE[name]()) is not None}
     if wanted != "auto":
@@ -50,9 +61,14 @@ def choose(wanted: Wanted) -> Choice:
     return Choice("sandbox" if able == "sandbox" else "bashkit" if able else "none", lacking)
 
 
-def open_shell(engine: Engine, cache: Path, branch: str | None, url: str | None) -> Shell | None:
+def open_shell(choice: Choice, cache: Path, branch: str | None, url: str | None) -> Shell | None:
     """The engine for one session's repository; `None` for `none`. `cache` is shared by all rollouts."""
-    if engine in ("sandbox", "both"):
-        whole = sandbox.SandboxShell(cache, RepositorySource(cache, branch, url))
-        return whole if engine == "sandbox" else BothShell(bashkit.BashkitShell(), whole)
-    return bashkit.BashkitShell() if engine == "bashkit" else None
+    if choice.engine in ("none", "bashkit"):
+        return bashkit.BashkitShell() if choice.engine == "bashkit" else None
+    source = RepositorySource(cache, branch, url)
+    if choice.engine == "container" and choice.image is not None:
+        from toolsim.shell import container
+
+        return container.open_container(cache, source, choice.image)
+    whole = sandbox.SandboxShell(cache, source)
+    return whole if choice.engine == "sandbox" else BothShell(bashkit.BashkitShell(), whole)

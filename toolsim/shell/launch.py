@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
+import posixpath
 import socket
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 from toolsim.errors import ShellError
 from toolsim.shell import seccomp
@@ -44,19 +46,25 @@ class Plan:
 
     def write(self) -> Path:
         """Leave the plan as JSON in the scratch directory."""
-        overlays = []
-        for overlay in self.overlays:
-            options = "userxattr,lowerdir=" + ":".join(overlay.lowers)
-            if overlay.upper:
-                options += f",upperdir=up/{overlay.name},workdir=work/{overlay.name}"
-            overlays.append((f"on/{overlay.name}", options))
         text = {
-            "scratch": str(self.scratch), "overlays": overlays, "argv": self.words(), "stdin": self.stdin,
+            "scratch": str(self.scratch), "overlays": self.overlay_mounts(), "argv": self.words(), "stdin": self.stdin,
             "limits": dict(self.limits), "filter": (seccomp.program() or b"").hex(),
         }  # fmt: skip
         path = self.scratch / "plan.json"
         path.write_text(json.dumps(text), encoding="utf-8")
         return path
+
+    def overlay_mounts(self, base: str = "") -> list[tuple[str, str]]:
+        """Where each overlay is mounted, with its options; relative paths below `base`."""
+        found = []
+        for overlay in self.overlays:
+            lowers = ":".join(posixpath.join(base, lower) for lower in overlay.lowers)
+            options = f"userxattr,lowerdir={lowers}"
+            if overlay.upper:
+                upper, work = (posixpath.join(base, kind, overlay.name) for kind in ("up", "work"))
+                options += f",upperdir={upper},workdir={work}"
+            found.append((posixpath.join(base, "on", overlay.name), options))
+        return found
 
     def words(self) -> list[str]:
         """The command line of bubblewrap."""
@@ -85,6 +93,25 @@ class Sandbox:
     def processes(self) -> tuple[int, int]:
         """How many processes it holds, and their bytes in memory; zeros while that cannot be told."""
         return processes_below(self.pid)
+
+
+class Starter(Protocol):
+    """Starts what plans say; belongs to one event loop."""
+
+    loop: asyncio.AbstractEventLoop
+
+    def start(self, plan: Plan, files: Files) -> Sandbox:
+        """Start the plan with `files` behind its FUSE mount; what goes wrong is an error of `ended`.
+
+        Raises:
+            ShellError: nothing can be started any more.
+        """
+
+    async def stop(self, sandbox: Sandbox) -> None:
+        """Kill what still runs in it and wait until its mounts are gone."""
+
+    def close(self) -> None:
+        """End everything it started."""
 
 
 @dataclass(slots=True)

@@ -121,7 +121,8 @@ class Layer:
 
     def _walk(self, hidden: frozenset[str]) -> Iterator[tuple[str, int, str, str]]:
         for top, names, files, descriptor in os.fwalk(self.upper, follow_symlinks=False):
-            place = paths.join(self.place, Path(top).relative_to(self.upper).as_posix().removeprefix("."))
+            inside = Path(top).relative_to(self.upper).as_posix()
+            place = self.place if inside == "." else paths.join(self.place, inside)
             if place.count("/") > MAX_DEPTH:
                 raise ShellError(f"the command made directories nested more than {MAX_DEPTH} deep")
             names[:] = sorted(n for n in names if paths.join(place, n) not in hidden)

@@ -66,10 +66,16 @@ def lay_out(
     named = frozenset(parse(command.command).words)
     _system_directories(scratch / "up/all", (root, cwd), named)
     layers[0].given = frozenset({"/etc", "/var", root, cwd, *paths.ancestors(root), *paths.ancestors(cwd)})
+    layers[0].given |= toolbox.standing
     userland = world.profile.userland
     overlays.append(Overlay("bin", (str(toolbox.bins[userland]), "view/bin"), upper=False))
+    if toolbox.local is not None:
+        overlays.append(Overlay("local", (str(toolbox.local), "view/bin"), upper=False))
+        (scratch / "on/local").mkdir()
     standing = frozenset(
-        {"/", root, cwd, *paths.ancestors(root), *paths.ancestors(cwd)} | ({paths.join(root, ".git")} if git else set())
+        {"/", root, cwd, *paths.ancestors(root), *paths.ancestors(cwd)}
+        | ({paths.join(root, ".git")} if git else set())
+        | toolbox.standing
     )
     (scratch / "on/bin").mkdir()
     (scratch / "stdin").write_text(command.stdin, errors="surrogateescape")
@@ -83,7 +89,7 @@ def lay_out(
         ("/usr/lib/toolbox/start-sh", command.command) if shell == "sh" else ("bash", *options, "-c", command.command),
         str(scratch / "stdin") if command.stdin else "/dev/null", limits.hard(),
     )  # fmt: skip
-    hidden = frozenset(SYSTEM) | {layer.place for layer in layers[1:]} | {"/.unknown"} | LOOKED_FOR
+    hidden = frozenset(SYSTEM) | {layer.place for layer in layers[1:]} | {"/.unknown"} | LOOKED_FOR | toolbox.left
     missing = frozenset(paths.join(root, path) for path in left_out(tree)) if tree is not None else frozenset()
     return Layout(plan, tuple(layers), standing, hidden, missing)
 
@@ -133,7 +139,7 @@ def _binds(scratch: Path, toolbox: Toolbox, mounted: list[tuple[str, str]]) -> t
         ("--bind", str(on / "all"), "/"),
         ("--ro-bind", str(toolbox.root / "usr"), "/usr"),
         ("--ro-bind", str(on / "bin"), "/usr/bin"),
-        ("--ro-bind", str(scratch / "view/bin"), "/usr/local/bin"),
+        ("--ro-bind", str(scratch / ("view/bin" if toolbox.local is None else "on/local")), "/usr/local/bin"),
         ("--dev", "", "/dev"),
         ("--remount-ro", "", "/dev"),
         ("--proc", "", "/proc"),

@@ -102,9 +102,15 @@ def processes_below(pid: int | None) -> tuple[int, int]:
     """
     try:
         children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-        if not children:
-            return 0, 0
-        own = Path(f"/proc/{children[0]}/root/proc")
+    except OSError:
+        return 0, 0
+    return processes_with(int(children[0])) if children else (0, 0)
+
+
+def processes_with(first: int) -> tuple[int, int]:
+    """The same of the process name space whose first process has this number here."""
+    try:
+        own = Path(f"/proc/{first}/root/proc")
         if own.stat().st_dev == Path("/proc").stat().st_dev:  # it has not entered its own root yet: these are ours
             return 0, 0
         inside = [p for p in own.iterdir() if p.name.isdigit()]

@@ -19,7 +19,7 @@ import sys
 
 _NEW_USER, _NEW_MOUNT, _NEW_UTS, _NEW_IPC, _NEW_NET = 0x10000000, 0x00020000, 0x04000000, 0x08000000, 0x40000000
 _PRIVATE = 0x4000 | 0x40000  # MS_REC | MS_PRIVATE
-_FUSE = "fd={},rootmode=40000,user_id=0,group_id=0"
+FUSE = "fd={},rootmode=40000,user_id=0,group_id=0"
 _LIBC = ctypes.CDLL(None, use_errno=True)
 
 
@@ -28,11 +28,17 @@ def _checked(result: int, what: str) -> None:
         raise OSError(ctypes.get_errno(), f"{what}: {os.strerror(ctypes.get_errno())}")
 
 
-def _mount(source: str, target: str, kind: str, flags: int, data: str) -> None:
+def mount(source: str, target: str, kind: str, flags: int, data: str) -> None:
+    """mount(2); `OSError` says what and where."""
     code = _LIBC.mount(
         source.encode(), os.fsencode(target), kind.encode(), ctypes.c_ulong(flags), os.fsencode(data) if data else None
     )
     _checked(code, f"mount {kind} on {os.path.basename(target)}")  # noqa: PTH119 - the scratch path is no news
+
+
+def unmount(target: str) -> None:
+    """Take a mount away, at once from this path and in the end from where it is still used."""
+    _checked(_LIBC.umount2(os.fsencode(target), 2), f"unmount {target}")  # MNT_DETACH
 
 
 def enter() -> None:
@@ -42,7 +48,7 @@ def enter() -> None:
     for name, text in (("setgroups", "deny"), ("uid_map", f"0 {uid} 1"), ("gid_map", f"0 {gid} 1")):
         with open(f"/proc/self/{name}", "w") as stream:  # noqa: PTH123
             stream.write(text)
-    _mount("none", "/", "none", _PRIVATE, "")
+    mount("none", "/", "none", _PRIVATE, "")
     socket.sethostname("localhost")
 
 
@@ -56,11 +62,11 @@ def start(path: str, number: int, link: socket.socket) -> None:
     os.chdir(plan["scratch"])
     _checked(_LIBC.unshare(_NEW_MOUNT), "unshare")
     fuse = os.open("/dev/fuse", os.O_RDWR | os.O_CLOEXEC)
-    _mount("view", "view", "fuse", 0, _FUSE.format(fuse))
+    mount("view", "view", "fuse", 0, FUSE.format(fuse))
     socket.send_fds(link, [json.dumps({"id": number, "pid": os.getpid()}).encode()], [fuse])
     os.close(fuse)
     for target, options in plan["overlays"]:
-        _mount("overlay", target, "overlay", 0, options)
+        mount("overlay", target, "overlay", 0, options)
     for descriptor, name in enumerate((plan["stdin"], "view/out", "view/err")):
         os.dup2(os.open(name, os.O_WRONLY if descriptor else os.O_RDONLY), descriptor)
     for name, value in plan["limits"].items():

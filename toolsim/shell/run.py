@@ -63,7 +63,7 @@ class Setting:
     toolbox: Toolbox
     source: Source
     limits: Limits
-    mounter: launch.Mounter
+    starter: launch.Starter
     known: Mapping[str, str]
 
 
@@ -112,7 +112,7 @@ class CommandRun:
         loop = asyncio.get_running_loop()
         loop.add_reader(self._spool.bell, self._rung)
         try:
-            sandbox = s.mounter.start(self._layout.plan, territory)
+            sandbox = s.starter.start(self._layout.plan, territory)
             try:
                 code = await self._wait(sandbox)
             finally:
@@ -144,7 +144,10 @@ class CommandRun:
 
         words, cwd = frozenset(s.parsed.words), s.world.key(s.command.cwd)
         missing = frozenset[str]() if self._git_alone(layout.missing) else layout.missing
-        return Territory(s.world, layout.standing, real, written, named, words, missing, cwd)
+        box = s.toolbox
+        return Territory(
+            s.world, layout.standing, real, written, named, words, missing, cwd, box.executed, box.left
+        )  # fmt: skip
 
     def _git_alone(self, missing: frozenset[str]) -> bool:
         """Whether only git goes through the files: it takes those that nobody has for unchanged."""
@@ -171,7 +174,7 @@ class CommandRun:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self._set.mounter.stop(sandbox)
+        await self._set.starter.stop(sandbox)
         self._rung()
 
     async def _watch(self, sandbox: launch.Sandbox) -> None:

@@ -18,9 +18,10 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from toolsim import gitstate
 from toolsim.actions import REWRITTEN, Unknown
@@ -87,6 +88,37 @@ def probe() -> str | None:
     return None
 
 
+class Maker(Protocol):
+    """How an engine comes by its programs and starts its commands."""
+
+    def toolbox(self) -> toolbox.Toolbox:
+        """The programs. Blocking; made at the first use."""
+
+    def open(self) -> launch.Starter:
+        """What starts the commands of the running event loop."""
+
+    def refusal(self, parsed: CommandLine, world: World, cwd: str) -> Unknown | None:
+        """Why a line in `cwd` is beyond this engine alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bubblewrap:
+    """Programs of this machine, name spaces of bubblewrap."""
+
+    cache: Path
+
+    def toolbox(self) -> toolbox.Toolbox:
+        """See `Maker`."""
+        return toolbox.build(self.cache)
+
+    def open(self) -> launch.Starter:
+        """See `Maker`."""
+        return launch.Mounter.open()
+
+    def refusal(self, parsed: CommandLine, world: World, cwd: str) -> Unknown | None:
+        """See `Maker`."""
+
+
 @dataclass(slots=True)
 class SandboxShell:
     """A `Shell`. `cache` holds what all rollouts share (toolbox, checkouts); `source` gives committed files."""
@@ -95,63 +127,83 @@ class SandboxShell:
     source: Source
     limits: Limits = field(default_factory=Limits)
     name: str = "sandbox"
-    _mounter: launch.Mounter | None = field(default=None, repr=False)
+    maker: Maker | None = None
+    _starter: launch.Starter | None = field(default=None, repr=False)
     _toolbox: toolbox.Toolbox | None = field(default=None, repr=False)
 
     async def run(self, command: ShellCommand, world: World, programs: ProgramRunner) -> ShellRun | Unknown:
         """See `toolsim.shell.base.Shell.run`."""
-        if world.profile.userland not in ("gnu", "bsd") or world.profile.shell not in ("bash", "sh", "zsh"):
-            return Unknown(f"the {world.profile.userland} userland with {world.profile.shell} is not held")
-        if any(fact.text == REWRITTEN for fact in world.facts):
-            return Unknown(REWRITTEN)
-        if world.windows and _WINDOWS_PATH.search(command.command):
-            return Unknown("a path in the spelling of Windows")
         parsed = parse(command.command)
-        home = home_directory(world)
-        known = {**({"HOME": home} if home else {}), **shell_env(world.env), **command.env}
-        reason = refusal(parsed, command.command, known, world.profile.shell)
-        if reason is not None:
+        known = _environment(command, world)
+        if (reason := _unsuited(command, world) or _unanswerable(command, parsed, world, known)) is not None:
             return reason
-        uses_git = any(posixpath.basename(i.name) == "git" for i in parsed.invocations)
-        if (reason := _git_refusal(parsed, command.command, world)) is not None:
-            return reason
-        if world.kind(command.cwd) == "absent":
-            return Unknown(f"the directory {command.cwd} is not there")
-        if len(command.command.encode()) > MAX_COMMAND:
-            return Unknown("the command line is longer than an argument may be")
-        if any(c in world.key(command.cwd) + world.root for c in ":,\\'\"\n"):
-            return Unknown("the path has characters that an overlay's options cannot hold")
+        maker = self.maker or Bubblewrap(self.cache)
         if self._toolbox is None:
-            self._toolbox = await asyncio.to_thread(toolbox.build, self.cache)
-        setting = Setting(
-            command, parsed, world, programs, self._toolbox, self.source, self.limits, self._open_mounter(), known
-        )
-        scratch = Path(tempfile.mkdtemp(prefix="ds-"))
+            self._toolbox = await asyncio.to_thread(maker.toolbox)
+        if world.profile.userland not in self._toolbox.bins:
+            return Unknown(f"the {world.profile.userland} userland is not held")
+        if (reason := maker.refusal(parsed, world, world.key(command.cwd))) is not None:
+            return reason
+        starter = self._open_starter(maker)
+        setting = Setting(command, parsed, world, programs, self._toolbox, self.source, self.limits, starter, known)
+        scratch = Path(tempfile.mkdtemp(prefix=f"ds-{os.getpid()}-"))
         try:
             done = await CommandRun(setting, scratch).perform()
         except OSError as error:
             raise ShellError(f"the sandbox could not be made or read: {error}") from error
         finally:
             await asyncio.to_thread(discard, scratch)
+        uses_git = any(posixpath.basename(i.name) == "git" for i in parsed.invocations)
         shows_ids = isinstance(done, ShellRun) and uses_git and _SHORT_ID.search(done.output.output) is not None
         if shows_ids and world.profile.parameters.get("git_abbrev") == 0:
             return Unknown("how long the short ids of this repository were")
         return done
 
     async def close(self) -> None:
-        """End the process that starts sandboxes; the caches stay."""
-        mounter, self._mounter = self._mounter, None
-        if mounter is not None:
-            await asyncio.to_thread(mounter.close)
+        """End what starts commands; the caches stay."""
+        starter, self._starter = self._starter, None
+        if starter is not None:
+            await asyncio.to_thread(starter.close)
 
-    def _open_mounter(self) -> launch.Mounter:
-        """One process for all commands of an event loop."""
-        if self._mounter is not None and self._mounter.loop is not asyncio.get_running_loop():
-            self._mounter.close()
-            self._mounter = None
-        if self._mounter is None:
-            self._mounter = launch.Mounter.open()
-        return self._mounter
+    def _open_starter(self, maker: Maker) -> launch.Starter:
+        """One for all commands of an event loop."""
+        if self._starter is not None and self._starter.loop is not asyncio.get_running_loop():
+            self._starter.close()
+            self._starter = None
+        if self._starter is None:
+            self._starter = maker.open()
+        return self._starter
+
+
+def _environment(command: ShellCommand, world: World) -> dict[str, str]:
+    """The session's environment variables as far as they are known."""
+    home = home_directory(world)
+    return {**({"HOME": home} if home else {}), **shell_env(world.env), **command.env}
+
+
+def _unsuited(command: ShellCommand, world: World) -> Unknown | None:
+    """Why no line of this session can be run here, or not one of this size, spelling or directory."""
+    if world.profile.userland not in ("gnu", "bsd") or world.profile.shell not in ("bash", "sh", "zsh"):
+        return Unknown(f"the {world.profile.userland} userland with {world.profile.shell} is not held")
+    if any(fact.text == REWRITTEN for fact in world.facts):
+        return Unknown(REWRITTEN)
+    if world.windows and _WINDOWS_PATH.search(command.command):
+        return Unknown("a path in the spelling of Windows")
+    if len(command.command.encode()) > MAX_COMMAND:
+        return Unknown("the command line is longer than an argument may be")
+    if any(c in world.key(command.cwd) + world.root for c in ":,\\'\"\n"):
+        return Unknown("the path has characters that an overlay's options cannot hold")
+    return None
+
+
+def _unanswerable(command: ShellCommand, parsed: CommandLine, world: World, known: Mapping[str, str]) -> Unknown | None:
+    """Why this line cannot be answered, as far as its text and the world tell."""
+    reason = refusal(parsed, command.command, known, world.profile.shell)
+    if reason is None:
+        reason = _git_refusal(parsed, command.command, world)
+    if reason is None and world.kind(command.cwd) == "absent":
+        reason = Unknown(f"the directory {command.cwd} is not there")
+    return reason
 
 
 def discard(scratch: Path) -> None:

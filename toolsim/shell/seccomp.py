@@ -17,8 +17,8 @@ import struct
 _LOAD, _EQUAL, _AT_LEAST, _ANY_BIT, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
 _ALLOW, _ERRNO, _KILL = 0x7FFF0000, 0x00050000, 0x80000000
 _NUMBER, _ARCHITECTURE, _FIRST, _SECOND = 0, 4, 16, 24
-_NEW_SPACES = 0x7E020080  # CLONE_NEWNS, NEWCGROUP, NEWUTS, NEWIPC, NEWUSER, NEWPID, NEWNET, NEWTIME
-_TYPING = (0x5412, 0x541C)  # TIOCSTI, TIOCLINUX: typing into a terminal
+NEW_SPACES = 0x7E020080  # CLONE_NEWNS, NEWCGROUP, NEWUTS, NEWIPC, NEWUSER, NEWPID, NEWNET, NEWTIME
+TYPING = (0x5412, 0x541C)  # TIOCSTI, TIOCLINUX: typing into a terminal
 _X32 = 0x40000000
 
 # name: (x86-64, aarch64); numbers of arch/x86/entry/syscalls/syscall_64.tbl and include/uapi/asm-generic/unistd.h
@@ -62,10 +62,10 @@ def program(machine: str | None = None) -> bytes | None:
         if number is not None:
             code += [_op(_EQUAL, number, 0, 1), _op(_RETURN, _ERRNO | errno.EPERM)]
     code += [_op(_EQUAL, clone3, 0, 1), _op(_RETURN, _ERRNO | errno.ENOSYS)]
-    code += [_op(_EQUAL, clone, 0, 3), _op(_LOAD, _FIRST), _op(_ANY_BIT, _NEW_SPACES, 0, 1)]
+    code += [_op(_EQUAL, clone, 0, 3), _op(_LOAD, _FIRST), _op(_ANY_BIT, NEW_SPACES, 0, 1)]
     code += [_op(_RETURN, _ERRNO | errno.EPERM), _op(_LOAD, _NUMBER)]
-    code += [_op(_EQUAL, ioctl, 0, 4), _op(_LOAD, _SECOND), _op(_EQUAL, _TYPING[0], 1, 0)]
-    code += [_op(_EQUAL, _TYPING[1], 0, 1), _op(_RETURN, _ERRNO | errno.EPERM), _op(_RETURN, _ALLOW)]
+    code += [_op(_EQUAL, ioctl, 0, 4), _op(_LOAD, _SECOND), _op(_EQUAL, TYPING[0], 1, 0)]
+    code += [_op(_EQUAL, TYPING[1], 0, 1), _op(_RETURN, _ERRNO | errno.EPERM), _op(_RETURN, _ALLOW)]
     return b"".join(code)
 
 

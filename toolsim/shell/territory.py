@@ -6,6 +6,7 @@ directory `/bin` in which every name is a program to ask for, and for the two ou
 
 from __future__ import annotations
 
+import re
 import stat
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -28,6 +29,7 @@ NOISE = frozenset({
 LOOKED_FOR = frozenset({"/etc/ld.so.cache", "/etc/ld.so.preload", "/etc/nsswitch.conf", "/etc/passwd", "/var/run"})
 # git heeds ignore files; a shell lists for its wildcards, which name other files.
 _OWN_LISTERS = frozenset({"git", "bash", "sh"})
+_BESIDE = re.compile(r"\._?[A-Za-z]+$")
 _PROGRAM_DIRECTORIES = ("bin", ".bin", "sbin", "Scripts")
 
 
@@ -37,7 +39,9 @@ class Territory:
 
     `standing` are directories that exist whatever the world knows (those above the root, the working directory);
     `real` the names of programs that the toolbox holds; `programs` paths that the command line names as programs,
-    `named` all its words, read from `cwd`; `missing` are committed files that the checkout lacks.
+    `named` all its words, read from `cwd`; `missing` are committed files that the checkout lacks. Where programs are
+    really `executed`, they look around far and wide: the machine that they run on then is the session's, outside of the
+    repository nothing else is there. `left` are files of whatever starts the command.
     """
 
     world: World
@@ -48,6 +52,8 @@ class Territory:
     named: frozenset[str] = frozenset()
     missing: frozenset[str] = frozenset()
     cwd: str = "/"
+    executed: frozenset[str] = frozenset()
+    left: frozenset[str] = frozenset()
     touched: set[str] = field(default_factory=set)
     reached: set[str] = field(default_factory=set)
     names: set[str] = field(default_factory=set)
@@ -55,6 +61,7 @@ class Territory:
     git: str = ""
     _directories: frozenset[str] = frozenset()
     _uncertain: frozenset[str] = frozenset()
+    _listers: frozenset[str] = _OWN_LISTERS
 
     def __post_init__(self) -> None:
         """Find the directories that hold something unknown, so that only they are asked about."""
@@ -62,6 +69,7 @@ class Territory:
         self._uncertain = self.world.overlay().unknown | self.missing
         above = {a for path in self._uncertain for a in paths.ancestors(path.rstrip("/") or "/")}
         above |= {a for path in self._named_unknown() for a in paths.ancestors(path)}
+        self._listers = _OWN_LISTERS | {name[:15] for name in self.executed}  # the kernel keeps 15 characters
         self._directories = self.standing | above | {p.rstrip("/") for p in self._uncertain if p.endswith("/")}
 
     def _named_unknown(self) -> set[str]:
@@ -79,14 +87,22 @@ class Territory:
         if path in ("/bin", "/world"):
             return DIRECTORY
         if path.startswith("/bin/"):
-            self.names.add(path.removeprefix("/bin/"))
-            return Node(stat.S_IFREG | 0o755, ASK)
+            return self._program(path.removeprefix("/bin/"))
         if path.startswith("/world/"):
             return self._below(path.removeprefix("/world"))
         return None
 
+    def _program(self, name: str) -> Node | None:
+        """A program to ask for. One that really runs looks for files beside itself, too, and through directories."""
+        if self.executed and name not in self.named:
+            return None if _BESIDE.search(name) else Node(stat.S_IFREG | 0o755, ASK)
+        self.names.add(name)
+        return Node(stat.S_IFREG | 0o755, ASK)
+
     def listed(self, path: str, pid: int) -> None:
         """A directory of the layer is listed by a process, known by its name."""
+        if self.executed and not self._inside(path.removeprefix("/world")):
+            return
         if path == "/world":
             self.touched.add("/")
         elif path.startswith("/world/"):
@@ -95,7 +111,7 @@ class Territory:
                 self.git_listed.add(_process_name(pid))
             elif place in SYSTEM or not self._names_known(place):
                 self.touched.add(place)
-            elif (left := self._left_behind(place)) is not None and _process_name(pid) not in _OWN_LISTERS:
+            elif (left := self._left_behind(place)) is not None and _process_name(pid) not in self._listers:
                 self.touched.add(left)
         elif path == "/bin":
             self.touched.add("/usr/bin")
@@ -109,16 +125,19 @@ class Territory:
             return None
         if path in self.standing or path in SYSTEM or path in ("/etc", "/tmp", "/var", "/var/tmp"):
             return DIRECTORY
-        if path in NOISE and path not in self.named:
+        if path in self.left or (path in NOISE and path not in self.named):
             return None
         kind = self.world.kind(path)
         if kind == "unknown":
-            return self._unknown(path)
+            return None if self.executed and not self._inside(path) else self._unknown(path)
         if kind == "dir" and (path in self._directories or self._covered(path)):
             return DIRECTORY
         if kind == "file" and (path in self._uncertain or self._covered(path)) and not self._seen(path):
             self.touched.add(path)
         return None
+
+    def _inside(self, path: str) -> bool:
+        return paths.relative(path, self.world.root) is not None
 
     def _names_known(self, place: str) -> bool:
         """Inside of the repository what a commit does not say is taken as not there, elsewhere nothing is."""

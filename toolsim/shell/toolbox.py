@@ -42,11 +42,20 @@ SCRIPTS = Path(__file__).parent / "programs"
 
 @dataclass(frozen=True, slots=True)
 class Toolbox:
-    """`root` is the new root's content; `bins` holds the program directory of each userland."""
+    """`root` is the new root's content; `bins` holds the program directory of each userland.
+
+    `local` is what stands in `/usr/local/bin`, if anything does; `executed` are programs that are really run although
+    what they print does not depend on their input alone. `standing` are directories that its machine has, `left` files
+    that its engine leaves there.
+    """
 
     root: Path
     bins: dict[str, Path]
     names: dict[str, frozenset[str]]
+    local: Path | None = None
+    executed: frozenset[str] = frozenset()
+    standing: frozenset[str] = frozenset()
+    left: frozenset[str] = frozenset()
 
 
 def missing_programs() -> tuple[str, ...]:
@@ -74,9 +83,15 @@ def build(cache: Path) -> Toolbox:
             except OSError:
                 if not root.is_dir():
                     raise
-    bins = {userland: root / "bins" / userland for userland in ("gnu", "bsd")}
+    return opened(root)
+
+
+def opened(root: Path, *, executed: Iterable[str] = ()) -> Toolbox:
+    """A toolbox that was made before."""
+    bins = {userland: path for userland in ("gnu", "bsd") if (path := root / "bins" / userland).is_dir()}
     names = {userland: frozenset(p.name for p in path.iterdir()) for userland, path in bins.items()}
-    return Toolbox(root, bins, names)
+    local = root / "bins/local"
+    return Toolbox(root, bins, names, local if local.is_dir() else None, frozenset(executed))
 
 
 def _host_program(name: str) -> Path | None:
@@ -88,10 +103,16 @@ def _host_program(name: str) -> Path | None:
 
 
 def _fingerprint(programs: dict[str, Path]) -> str:
-    digest = hashlib.sha256()
+    told = []
     for name, path in sorted(programs.items()):
         stat = path.stat()
-        digest.update(f"{name} {path} {stat.st_size} {stat.st_mtime_ns}\n".encode())
+        told.append(f"{name} {path} {stat.st_size} {stat.st_mtime_ns}\n")
+    return fingerprint("".join(told))
+
+
+def fingerprint(origin: str) -> str:
+    """A name for a toolbox whose programs are of this origin: it changes with the scripts, too."""
+    digest = hashlib.sha256(origin.encode())
     for script in sorted(SCRIPTS.rglob("*")):
         if script.is_file():
             digest.update(f"{script.name}\n".encode() + script.read_bytes())
@@ -100,14 +121,11 @@ def _fingerprint(programs: dict[str, Path]) -> str:
 
 
 def _fill(root: Path, programs: dict[str, Path]) -> None:
-    tools, real = root / "usr/lib/toolbox", root / "usr/lib/toolbox/real"
-    for directory in (real, root / "usr/bin", root / "usr/local/bin", root / "usr/lib/git-core", root / "usr/share"):
-        directory.mkdir(parents=True)
+    for name in ("usr/bin", "usr/local/bin", "usr/lib/git-core", "usr/share"):
+        (root / name).mkdir(parents=True)
     (root / "usr/sbin").symlink_to("bin")
     (root / "usr/local/sbin").symlink_to("bin")
-    for name, path in programs.items():
-        shutil.copy(path, real / name)
-    for library in _libraries(programs.values()):
+    for library in libraries(programs.values()):
         target = root / library.relative_to("/")
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(library, target)
@@ -116,13 +134,22 @@ def _fill(root: Path, programs: dict[str, Path]) -> None:
     locale = Path("/usr/lib/locale/C.utf8")
     if locale.is_dir():
         shutil.copytree(locale, root / "usr/lib/locale/C.utf8")
+    assemble(root, programs, ("gnu", "bsd"))
+
+
+def assemble(root: Path, programs: dict[str, Path], userlands: Iterable[str]) -> None:
+    """Lay the programs and the scripts that stand before some of them out below `root`."""
+    tools, real = root / "usr/lib/toolbox", root / "usr/lib/toolbox/real"
+    real.mkdir(parents=True)
+    for name, path in programs.items():
+        shutil.copy(path, real / name)
     for name in ("ask", "ask-as", "start-sh", "environment"):
         _script(SCRIPTS / "common" / name, tools / name)
-    for userland in ("gnu", "bsd"):
+    for userland in userlands:
         _bin(root / "bins" / userland, userland, programs, real)
 
 
-def _libraries(programs: Iterable[Path]) -> set[Path]:
+def libraries(programs: Iterable[Path]) -> set[Path]:
     """The shared libraries of the programs, by the names that the loader asks for."""
     found: set[Path] = set()
     listed = subprocess.run(

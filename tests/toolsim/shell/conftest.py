@@ -9,11 +9,13 @@ from pathlib import Path
 
 import pytest
 
+from tests import container_engine
 from toolsim.actions import Unknown
 from toolsim.scaffolds.base import ScaffoldProfile
 from toolsim.shell import bashkit, gitdir
 from toolsim.shell.base import ProgramResult, ProgramRun, Shell, ShellCommand, ShellRun
 from toolsim.shell.bashkit import BashkitShell
+from toolsim.shell.container import open_container
 from toolsim.shell.differential import ENVIRONMENT as ENV
 from toolsim.shell.differential import FILES as TREE
 from toolsim.shell.differential import NOW, make_repository
@@ -109,9 +111,18 @@ def toolbox_cache(tmp_path_factory):
     return tmp_path_factory.mktemp("toolbox")
 
 
-@pytest.fixture(params=["sandbox", "bashkit"])
+@pytest.fixture(scope="session")
+def containers():
+    """A container engine with an image of this machine's programs."""
+    with container_engine.engine():
+        yield
+
+
+@pytest.fixture(params=["sandbox", "bashkit", "container"])
 def engine(request):
     """The shell engines: a test that uses it (or `place`) runs with each."""
+    if request.param == "container":
+        request.getfixturevalue("containers")
     reason = bashkit.available() if request.param == "bashkit" else available()
     if reason is not None:
         pytest.skip(reason)
@@ -123,7 +134,9 @@ def place_of(request, tmp_path, snapshot_of):
     """Makes a place; of the sandbox unless an engine is named."""
     made = []
 
-    def make(files=TREE, *, userland="gnu", shell="bash", root=None, now=NOW, repository=None, engine="sandbox"):
+    def make(
+        files=TREE, *, userland="gnu", shell="bash", root=None, now=NOW, repository=None, engine="sandbox", executed=()
+    ):
         if repository is None:
             repository = tmp_path / "work"
             repository.mkdir()
@@ -141,11 +154,14 @@ def place_of(request, tmp_path, snapshot_of):
         profile = ScaffoldProfile("claude-code", userland=userland, shell=shell, cwd=place)
         world = World.start(Session("s", "claude-code", "f", "l", cwd=place), profile, snapshot, place)
         world.now = now
+        source = CopySource(repository, repository.parent / "cache")
         if engine == "bashkit":
             made.append(BashkitShell())
+        elif engine == "container":
+            cache = request.getfixturevalue("toolbox_cache")
+            made.append(open_container(cache, source, container_engine.image(*executed)))
         else:
-            toolbox = request.getfixturevalue("toolbox_cache")
-            made.append(SandboxShell(toolbox, CopySource(repository, repository.parent / "cache")))
+            made.append(SandboxShell(request.getfixturevalue("toolbox_cache"), source))
         return Place(world, made[-1], tmp_path)
 
     yield make

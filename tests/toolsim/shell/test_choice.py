@@ -13,7 +13,7 @@ from toolsim.shell.choice import Choice, choose, open_shell
 
 def test_none_is_none(tmp_path):
     assert choose("none").engine == "none"
-    assert open_shell("none", tmp_path, None, None) is None
+    assert open_shell(Choice("none"), tmp_path, None, None) is None
 
 
 def test_auto_takes_what_can_run_and_says_why_not_the_others():
@@ -76,8 +76,8 @@ async def test_what_the_quick_engine_refuses_or_would_ask_for_goes_to_the_other(
 def test_a_named_engine_is_taken_and_opened(tmp_path):
     chosen = choose("bashkit")
     assert str(chosen) == "bashkit; not sandbox: --shell bashkit"
-    assert open_shell(chosen.engine, tmp_path, None, None).name == "bashkit"
-    assert open_shell("sandbox", tmp_path, "main", None).name == "sandbox"
+    assert open_shell(chosen, tmp_path, None, None).name == "bashkit"
+    assert open_shell(Choice("sandbox"), tmp_path, "main", None).name == "sandbox"
 
 
 def test_a_choice_is_one_line():

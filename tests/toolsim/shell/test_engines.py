@@ -356,3 +356,9 @@ async def test_an_ignored_path_that_a_command_names_is_not_taken_as_absent(place
     found = await place_of({".gitignore": "dist/\nnode_modules/\n", "web/a.ts": "x\n"}).try_run(command)
     assert isinstance(found, Unknown)
     assert "is not known" in found.reason
+
+
+async def test_what_stands_in_a_directory_with_a_dot_stays_there(place):
+    found = await place.run("mkdir -p .github/workflows && echo on > .github/workflows/ci.yml; echo x > .env")
+    made = {m.path for m in found.mutations if isinstance(m, PutFile)}
+    assert made == {f"{place.world.root}/{name}" for name in (".github/workflows/ci.yml", ".env")}
