@@ -104,7 +104,8 @@ def cell_figures(table: Table, seed: int, draws: int = DRAWS) -> tuple[CellFigur
 
 
 def gains(table: Table, seed: int, draws: int = DRAWS) -> tuple[Gain, ...]:
-    """The marginal gains of every affordance, and of the critic where it was run, under each setting."""
+    """The marginal gains of every affordance, and of critic and executed programs where they were run, under each
+    setting."""
     keys = sorted(common(table))
     if not keys:
         return ()
@@ -112,7 +113,7 @@ def gains(table: Table, seed: int, draws: int = DRAWS) -> tuple[Gain, ...]:
     boot = Bootstrap.over(clusters, seed, draws)
     found: list[Gain] = []
     for setting in dict.fromkeys(cell.setting for cell in table):
-        plain = {frozenset(c.arm.affordances): c for c in table if c.setting == setting and not c.arm.critic}
+        plain = {frozenset(c.arm.affordances): c for c in table if c.setting == setting and c.arm.plain}
         every = max(plain, key=len)
         values = {cell: [_score(table[cell][key]) for key in keys] for cell in table if cell.setting == setting}
         for name in (name for name in AFFORDANCES if name in every):
@@ -123,8 +124,9 @@ def gains(table: Table, seed: int, draws: int = DRAWS) -> tuple[Gain, ...]:
             if len(plain) == 2 ** len(every):
                 found.append(_shapley(setting, name, every, {s: values[c] for s, c in plain.items()}, boot))
         for cell in table:
-            if cell.setting == setting and cell.arm.critic:
-                found.append(_gain(setting, "critic", "last", values[cell], values[plain[every]], boot))
+            if cell.setting == setting and not cell.arm.plain:
+                name = "critic" if cell.arm.critic else "executed"
+                found.append(_gain(setting, name, "last", values[cell], values[plain[every]], boot))
     return tuple(found)
 
 

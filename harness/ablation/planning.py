@@ -22,6 +22,7 @@ from harness.store import Store
 from repos.catalog import KnownRepository
 from toolsim.evidence import BUDGET, SMALL_BUDGET, tokens
 from toolsim.prompting import prompt_hashes
+from toolsim.shell.userland import Image
 from toolsim.trajectory import JsonObject, Trajectory, Turn, call_pairs, content_hash, split, turns
 from toolsim.trajectory import steps as cuts_of
 
@@ -43,6 +44,7 @@ class Design:
     full: bool = False
     critic: int = 0
     calls: int | None = None
+    executed: Image | None = None
 
     @property
     def available(self) -> tuple[str, ...]:
@@ -52,7 +54,7 @@ class Design:
     @property
     def cells(self) -> tuple[Cell, ...]:
         """All cells in order."""
-        return cells(arms(self.available, full=self.full, critic=self.critic), self.settings)
+        return cells(arms(self.available, full=self.full, critic=self.critic, executed=self.executed), self.settings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +118,7 @@ def plan(
     asked = {case.name: asked[case.name] for case in cases}
     settings = config.model_dump(mode="json", exclude_defaults=True)
     naming = [settings, [c.record() for c in cases], {n: sorted(ids) for n, ids in asked.items()}, design.critic]
+    naming += [] if design.executed is None else [str(design.executed)]
     name = content_hash(["ablation", *naming])[:12]
     runs = {cell.name: content_hash([name, cell.name])[:12] for cell in design.cells}
     made = AblationPlan(
@@ -168,9 +171,11 @@ def read_plan(store: Store, run: str | None) -> AblationPlan:
 
 
 def cell_config(config: RunConfig, cell: Cell) -> RunConfig:
-    """The settings of one cell: those of the ablation with the cell's rungs, affordances and critic."""
+    """The settings of one cell: those of the ablation with the cell's rungs, affordances, critic and containers."""
     changed = {"rungs": cell.rungs, "affordances": cell.arm.affordances, "critic": cell.arm.critic or config.critic}
-    return config.model_copy(update=changed)
+    image = cell.arm.executed
+    contained = {} if image is None else {"shell": "container", "image": image.name, "execute": image.executed}
+    return config.model_copy(update={**changed, **contained})
 
 
 def _register(store: Store, made: AblationPlan, config: RunConfig, inputs: JsonObject) -> AblationPlan:
@@ -180,6 +185,7 @@ def _register(store: Store, made: AblationPlan, config: RunConfig, inputs: JsonO
         "inputs": inputs,
     }
     design = {name: getattr(made.design, name) for name in Design.__dataclass_fields__}
+    design["executed"] = None if made.design.executed is None else str(made.design.executed)
     manifest = {
         **about,
         "config": config.model_dump(mode="json"),

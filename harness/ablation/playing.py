@@ -6,7 +6,7 @@ Every call is answered from the recorded state (teacher forcing), with the same 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from harness import experiment
 from harness.ablation.arms import Cell
@@ -23,6 +23,7 @@ from harness.scene import Scene, set_scene
 from harness.selection import Cut
 from harness.store import Store
 from toolsim.seeds import derive_seed
+from toolsim.shell.choice import Choice
 from toolsim.trajectory import Reference, Trajectory, split, turns
 
 _SCENES = 16
@@ -60,6 +61,11 @@ class Stage:
 
         return self._scenes.get((case.name, use_repository), made)
 
+    def _parts(self, cell: Cell) -> experiment.Parts:
+        """What the cell's rollouts use: the shell of its own, if programs really run there."""
+        image = cell.arm.executed
+        return self.parts if image is None else replace(self.parts, shell=Choice("container", image=image))
+
     def prepare(self, row: RolloutRow) -> Prepared:
         """See `harness.batch.Prepare`."""
         return Prepared(self.scene(self.case(row), use_repository="repo" in self.cell(row).arm.affordances))
@@ -70,7 +76,9 @@ class Stage:
         config = cell_config(self.config, cell)
         seed = derive_seed(config.seed, self.made.id, case.name)
         reference = reference_of(self.parts.store, case) if "rollout" in cell.arm.affordances else None
-        simulator = experiment.open_simulator(config, self.parts, scene, seed, reference=reference, unseen=case.unseen)
+        simulator = experiment.open_simulator(
+            config, self._parts(cell), scene, seed, reference=reference, unseen=case.unseen
+        )
         candidate = RecordedCandidate(scene.reference.items)
         limits = Limits(None, None, None, config.max_seconds)
         asked = self.made.asked[case.name]

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from harness.leakage import Leakage, Seen
     from harness.store import Store
     from toolsim.modeltypes import Budget
+    from toolsim.shell.userland import Image
 
 
 @click.command("ablate")
@@ -53,6 +54,9 @@ if TYPE_CHECKING:
               help="Ask only this many calls, a seeded sample by class of command.  [default: all]")  # fmt: skip
 @click.option("--critic", type=click.IntRange(min=0), default=0, show_default=True,
               help="One more arm: all affordances and this many rounds of a second look.")  # fmt: skip
+@click.option("--image", default=None, metavar="NAME", help="With --execute: the container image of the session.")
+@click.option("--execute", default=None, metavar="NAME,NAME",
+              help="One more arm: all affordances, and these programs of the image really run.")  # fmt: skip
 @click.option("--judge", default="none", show_default=True, help="NAME[@BASE_URL], local, local-small or none.")
 @click.option("--pairs", type=click.IntRange(min=1), default=30, show_default=True, help="Calls to judge in each cell.")
 @click.option("--evidence-tokens", type=int, default=None, help="Evidence shown to the simulator's model.")
@@ -86,6 +90,7 @@ def command(store: Path, calls_path: Path | None, as_json: bool, only_plan: bool
     rungs = "simulated" if leaks else None
     config = config_from(
         {**flags, "candidate": "recorded", "simulator": flags["simulator"] or "none", "critic": None, "rungs": rungs,
+         "image": None, "execute": None,
          "affordances": "rollout,repo,calls,connectors" if leaks else None}
     )  # fmt: skip
     criteria = criteria_from({**flags, "samples": 1, "with_calls": True})
@@ -115,7 +120,20 @@ def _design(flags: dict[str, Any]) -> Design:
     from harness.ablation.planning import Design
 
     settings = {"both": ("simulated", "all"), "simulated": ("simulated",), "all": ("all",)}[flags["settings"]]
-    return Design(flags["reference"], settings, flags["full"], flags["critic"], flags["count"])  # type: ignore[arg-type]
+    return Design(
+        flags["reference"], settings, flags["full"], flags["critic"], flags["count"], _executed(flags)  # type: ignore[arg-type]
+    )  # fmt: skip
+
+
+def _executed(flags: dict[str, Any]) -> Image | None:
+    from toolsim.shell.choice import choose
+    from toolsim.shell.userland import Image
+
+    if (flags["image"] is None) != (flags["execute"] is None):
+        raise click.UsageError("--image and --execute belong together: the image, and its programs that really run")
+    if flags["image"] is None:
+        return None
+    return choose("container", Image(flags["image"], tuple(flags["execute"].split(",")))).image
 
 
 def announce(made: AblationPlan, config: RunConfig, tell: Callable[[str], None] = say) -> None:

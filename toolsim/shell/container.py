@@ -326,11 +326,13 @@ def _carry(ended: asyncio.Future[int], work: asyncio.Future[int]) -> None:
 
 def _binds(plan: Plan) -> Iterator[str]:
     """The plan's mounts as an engine takes them. Its root is the image's, so the world is bound by its top names."""
+    taken = {place for _, _, place in plan.binds}
     for option, source, place in plan.binds:
         mode = "ro" if option == "--ro-bind" else "rw"
         if place == "/":
             for top in _tops(plan):
-                yield f"{source}{top}:{top}:rw"
+                if top not in taken:
+                    yield f"{source}{top}:{top}:rw"
         elif place == "/usr":
             yield f"{source}/lib/toolbox:/usr/lib/toolbox:ro"
         elif source:

@@ -206,3 +206,11 @@ async def test_a_written_file_keeps_its_place_and_mode(contained):
     assert [(m.path, m.mode) for m in found.mutations if isinstance(m, PutFile)] == [
         (place.world.root + "/scripts/run", 0o100755)
     ]
+
+
+async def test_a_repository_may_stand_at_the_top_of_the_root(contained):
+    place = contained("python", root="/testbed")
+    assert await place.text("pwd; cat .hidden; python3 -c 'print(open(\"/testbed/.hidden\").read())'") == (
+        "/testbed\ndot\ndot\n\n"
+    )
+    assert isinstance(await place.try_run("ls .."), Unknown)
