@@ -130,7 +130,7 @@ def _fit_git(rebuilt: Rebuilt, prefix: Prefix, snapshot: Snapshot) -> None:
     if lengths:
         shown = lengths.most_common(1)[0][0]
     else:
-        shown = today if today == LEAST else abbreviation(snapshot.git_dir, snapshot.commit) or 0
+        shown = today if today == LEAST else abbreviation(snapshot.git_dir, snapshot.commit, prefix.as_of) or 0
     world = rebuilt.world
     world.profile = replace(world.profile, parameters={**world.profile.parameters, "git_abbrev": shown})
 

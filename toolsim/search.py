@@ -65,12 +65,18 @@ def grep(action: Grep, world: World) -> Outcome | Unknown:
         if kind == "dir" and not _searched(path, base, world, action):
             continue
         content = world.read(path)
+        if kind == "dir" and not isinstance(content, bytes) and _ZERO_BYTES.search(path):
+            continue
         if not isinstance(content, bytes):
             return Unknown(f"the content of {path}")
         if b"\0" not in content:
             found.extend(_lines(path, content.decode("utf-8", "replace"), pattern, action))
     doubt = _doubt(found, pattern, action, world) if kind == "dir" and action.options.get("everywhere") else None
     return Matches(tuple(found)) if doubt is None else Unknown(doubt)
+
+
+_ZERO_BYTES = re.compile(r"\.(?:png|jpe?g|ico|webp|woff2?|ttf|otf|wasm|mp[34]|mov|avif|sqlite3?)$", re.I)
+"""Formats that begin with zero bytes: a recursive search passes their files by, whatever else they hold."""
 
 
 def _doubt(found: list[Match], pattern: re.Pattern[str], action: Grep, world: World) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from repos import abbreviation as abbreviations
 from repos.abbreviation import abbreviation, length_for
 from repos.pulls import pull_bases
 from repos.versions import main_lines, versions
@@ -74,3 +75,11 @@ def test_the_length_is_known_where_all_clones_with_the_commit_agree(story):
     made, main, _ = story
     assert abbreviation(made.git_dir, main[0]) == 7
     assert abbreviation(made.git_dir, "0" * 40) is None
+
+
+def test_what_others_pushed_later_does_not_lengthen_the_ids_of_a_moment(story, monkeypatch):
+    made, main, _ = story
+    counts = iter([5_000, 17_500, 5_200, 6_000, 17_500, 6_200])
+    monkeypatch.setattr(abbreviations, "_objects", lambda *_: next(counts))
+    assert abbreviation(made.git_dir, main[0], as_of=1_700_000_001.0) == 7  # 3 times 5,200 are still less than 2^14
+    assert abbreviation(made.git_dir, main[1], as_of=1_700_000_001.0) is None

@@ -19,7 +19,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -37,6 +37,7 @@ from toolsim.shellparse import CommandLine, git_subcommand, parse
 
 MAX_COMMAND = 120_000
 _WINDOWS_PATH = re.compile(r"(?<![\w/])[A-Za-z]:[\\/]|\\\w")
+_POSIX_DRIVE = re.compile(r"(?<![\w/.])/([a-z])/(?=\w)")
 HOOKS = (".husky", "lefthook.yml", ".lefthook.yml", "lefthook.yaml", ".pre-commit-config.yaml", ".githooks")
 """What a repository that has hooks installed for its users holds at its root."""
 _SHORT_ID = re.compile(r"\b(?=[0-9]*[a-f])[0-9a-f]{7,12}\b")
@@ -133,6 +134,7 @@ class SandboxShell:
 
     async def run(self, command: ShellCommand, world: World, programs: ProgramRunner) -> ShellRun | Unknown:
         """See `toolsim.shell.base.Shell.run`."""
+        spelt, command = command.command, _posix(command, world)
         parsed = parse(command.command)
         known = _environment(command, world)
         if (reason := _unsuited(command, world) or _unanswerable(command, parsed, world, known)) is not None:
@@ -157,6 +159,8 @@ class SandboxShell:
         shows_ids = isinstance(done, ShellRun) and uses_git and _SHORT_ID.search(done.output.output) is not None
         if shows_ids and world.profile.parameters.get("git_abbrev") == 0:
             return Unknown("how long the short ids of this repository were")
+        if spelt != command.command and isinstance(done, ShellRun) and _POSIX_DRIVE.search(done.output.output):
+            return Unknown("which spelling of a path the machine's programs print")
         return done
 
     async def close(self) -> None:
@@ -173,6 +177,20 @@ class SandboxShell:
         if self._starter is None:
             self._starter = maker.open()
         return self._starter
+
+
+def _posix(command: ShellCommand, world: World) -> ShellCommand:
+    """The line with paths like `D:/a` in the one spelling that the world's shell has for them: `/d/a`.
+
+    Not where git runs: what it says depends on more of the machine (line ends, modes).
+    """
+    drive = _POSIX_DRIVE.match(world.root)
+    if not world.windows or drive is None or re.search(r"\bgit\b", command.command):
+        return command
+    text = re.sub(
+        rf"(?<![\w/\\:])([{drive.group(1)}c]):/(?=\w)", lambda m: f"/{m.group(1).lower()}/", command.command, flags=re.I
+    )
+    return replace(command, command=text)
 
 
 def _environment(command: ShellCommand, world: World) -> dict[str, str]:
