@@ -26,7 +26,7 @@ from toolsim.actions import (
 from toolsim.errors import ShellError
 from toolsim.shell import clock as clocks
 from toolsim.shell import launch
-from toolsim.shell.base import ProgramResult, ProgramRun, ProgramRunner, ShellCommand, ShellRun
+from toolsim.shell.base import Hearer, ProgramResult, ProgramRun, ProgramRunner, ShellCommand, ShellRun
 from toolsim.shell.doubts import Traces, doubt, zsh_doubt
 from toolsim.shell.layout import Layout, lay_out
 from toolsim.shell.limits import Disk, Limits
@@ -54,7 +54,8 @@ _BESIDE_GIT = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """What a run needs to know; `known` are the session's environment variables as far as known."""
+    """What a run needs to know; `known` are the session's environment variables as far as known, `heard` listens to
+    all output."""
 
     command: ShellCommand
     parsed: CommandLine
@@ -65,6 +66,7 @@ class Setting:
     limits: Limits
     mounter: launch.Mounter
     known: Mapping[str, str]
+    heard: Hearer | None = None
 
 
 @dataclass(slots=True)
@@ -137,6 +139,8 @@ class CommandRun:
         def written(stream: str, data: bytes) -> None:
             self._is.pieces.append((stream, data))
             self._is.size += len(data)
+            if s.heard is not None:
+                s.heard(stream, data)
             if self._is.size > s.limits.output:
                 loop.call_soon_threadsafe(
                     self._fail, ShellError(f"the command printed more than {s.limits.output} bytes")

@@ -27,7 +27,7 @@ from toolsim.actions import REWRITTEN, Unknown
 from toolsim.errors import ShellError
 from toolsim.scaffolds.base import shell_env
 from toolsim.shell import launch, toolbox
-from toolsim.shell.base import ProgramRunner, ShellCommand, ShellRun
+from toolsim.shell.base import Hearer, ProgramRunner, ShellCommand, ShellRun
 from toolsim.shell.limits import Limits
 from toolsim.shell.run import CommandRun, Setting
 from toolsim.shell.screening import refusal
@@ -35,6 +35,7 @@ from toolsim.shell.territory import Nothing
 from toolsim.shellparse import CommandLine, git_subcommand, parse
 
 MAX_COMMAND = 120_000
+TOO_LONG = "the command line is longer than an argument may be"
 _WINDOWS_PATH = re.compile(r"(?<![\w/])[A-Za-z]:[\\/]|\\\w")
 HOOKS = (".husky", "lefthook.yml", ".lefthook.yml", "lefthook.yaml", ".pre-commit-config.yaml", ".githooks")
 """What a repository that has hooks installed for its users holds at its root."""
@@ -100,31 +101,50 @@ class SandboxShell:
 
     async def run(self, command: ShellCommand, world: World, programs: ProgramRunner) -> ShellRun | Unknown:
         """See `toolsim.shell.base.Shell.run`."""
+        reason = self.refusal(command, world)
+        return reason if reason is not None else await self.contained(command, world, programs)
+
+    def refusal(self, command: ShellCommand, world: World) -> Unknown | None:
+        """Why the command is not run at all, by its text and what is known of the session; `None`: it is run."""
         if world.profile.userland not in ("gnu", "bsd") or world.profile.shell not in ("bash", "sh", "zsh"):
             return Unknown(f"the {world.profile.userland} userland with {world.profile.shell} is not held")
         if any(fact.text == REWRITTEN for fact in world.facts):
             return Unknown(REWRITTEN)
+        if len(command.command.encode("utf-8", "surrogateescape")) > MAX_COMMAND:
+            return Unknown(TOO_LONG)
         if world.windows and _WINDOWS_PATH.search(command.command):
             return Unknown("a path in the spelling of Windows")
         parsed = parse(command.command)
-        home = home_directory(world)
-        known = {**({"HOME": home} if home else {}), **shell_env(world.env), **command.env}
-        reason = refusal(parsed, command.command, known, world.profile.shell)
-        if reason is not None:
-            return reason
-        uses_git = any(posixpath.basename(i.name) == "git" for i in parsed.invocations)
-        if (reason := _git_refusal(parsed, command.command, world)) is not None:
-            return reason
+        reason = refusal(parsed, command.command, known_variables(command, world), world.profile.shell)
+        return reason or _git_refusal(parsed, command.command, world)
+
+    async def contained(
+        self, command: ShellCommand, world: World, programs: ProgramRunner, heard: Hearer | None = None
+    ) -> ShellRun | Unknown:
+        """Run a command whatever its text says: what holds it then is the sandbox alone.
+
+        `heard` gets all that it prints, of a command whose outcome is then doubted too. Raises as `run`.
+        """
         if world.kind(command.cwd) == "absent":
             return Unknown(f"the directory {command.cwd} is not there")
-        if len(command.command.encode()) > MAX_COMMAND:
-            return Unknown("the command line is longer than an argument may be")
+        if len(command.command.encode("utf-8", "surrogateescape")) > MAX_COMMAND:
+            return Unknown(TOO_LONG)
         if any(c in world.key(command.cwd) + world.root for c in ":,\\'\"\n"):
             return Unknown("the path has characters that an overlay's options cannot hold")
+        parsed, known = parse(command.command), known_variables(command, world)
         if self._toolbox is None:
             self._toolbox = await asyncio.to_thread(toolbox.build, self.cache)
         setting = Setting(
-            command, parsed, world, programs, self._toolbox, self.source, self.limits, self._open_mounter(), known
+            command,
+            parsed,
+            world,
+            programs,
+            self._toolbox,
+            self.source,
+            self.limits,
+            self._open_mounter(),
+            known,
+            heard,
         )
         scratch = Path(tempfile.mkdtemp(prefix="ds-"))
         try:
@@ -133,6 +153,7 @@ class SandboxShell:
             raise ShellError(f"the sandbox could not be made or read: {error}") from error
         finally:
             await asyncio.to_thread(discard, scratch)
+        uses_git = any(posixpath.basename(i.name) == "git" for i in parsed.invocations)
         shows_ids = isinstance(done, ShellRun) and uses_git and _SHORT_ID.search(done.output.output) is not None
         if shows_ids and world.profile.parameters.get("git_abbrev") == 0:
             return Unknown("how long the short ids of this repository were")
@@ -172,6 +193,12 @@ def _git_refusal(parsed: CommandLine, text: str, world: World) -> Unknown | None
         if hooks is not None and not re.search(r"\s(?:-\w*n\w*|--no-verify)\b", text):
             return Unknown(f"{hooks}: hooks that run at a commit")
     return None
+
+
+def known_variables(command: ShellCommand, world: World) -> dict[str, str]:
+    """The session's environment variables as far as known."""
+    home = home_directory(world)
+    return {**({"HOME": home} if home else {}), **shell_env(world.env), **command.env}
 
 
 def home_directory(world: World) -> str | None:
