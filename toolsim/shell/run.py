@@ -30,7 +30,7 @@ from toolsim.shell.base import Hearer, ProgramResult, ProgramRun, ProgramRunner,
 from toolsim.shell.doubts import Traces, doubt, zsh_doubt
 from toolsim.shell.layout import Layout, lay_out
 from toolsim.shell.limits import Disk, Limits
-from toolsim.shell.spool import VEIL, Request, Spool
+from toolsim.shell.spool import MAX_STATE, VEIL, Request, Spool
 from toolsim.shell.territory import Territory, program_paths
 from toolsim.shell.toolbox import Toolbox
 from toolsim.shellparse import CommandLine
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from toolsim.world import World
 
 OWN_VARIABLE = re.compile(r"PATH|BASH_ENV|GIT_\w*|__\w*|PWD|OLDPWD|SHLVL|_|LC_ALL|TZ|BASH_\w*")
-_EXPORTED = re.compile(r'^declare -\w*x\w* (\w+)(?:="((?:[^"\\]|\\.)*)")?$', re.M)
+_EXPORTED = re.compile(r'^declare -[A-Za-wyz]*x[A-Za-z]* (\w+)(?:="((?:[^"\\]|\\.)*)")?$', re.M)
 _BIN = ("/usr/bin/", "/usr/local/bin/", "/bin/", "/usr/sbin/", "/sbin/")
 _WALKERS = frozenset({"git", "find", "diff", "cp", "ls", "tar", "rsync", "du", "rg", "bash", "sh"})
 _FILTERS = frozenset(
@@ -122,8 +122,10 @@ class CommandRun:
             s.limits.check_peak(sandbox.peak)
         finally:
             loop.remove_reader(self._spool.bell)
-            state = self._final_state()
-            self._spool.close()
+            try:
+                state = self._final_state()
+            finally:
+                self._spool.close()
         if not self._is.began:
             raise ShellError(f"the sandbox did not start: {self._text('err').strip()}")
         if self._is.unknown is not None:
@@ -204,12 +206,17 @@ class CommandRun:
             self._stop.set_result(None)
 
     def _rung(self) -> None:
-        for line in self._spool.rung():
+        try:
+            self._heed(self._spool.rung())
+        except ShellError as error:
+            self._fail(error)
+
+    def _heed(self, lines: list[str]) -> None:
+        for line in lines:
             if line == "start":
                 self._is.began = True
             elif line.endswith(" failed"):
-                trouble = self._spool.read(f"{line.split()[0]}.trouble") or b""
-                self._fail(ShellError(f"a program's effects could not be applied: {trouble.decode(errors='replace')}"))
+                self._fail(ShellError(f"a program's effects could not be applied: {self._spool.trouble(line)}"))
             elif not self._stop.done():
                 task = asyncio.ensure_future(self._serve(line))
                 self._tasks.add(task)
@@ -318,7 +325,7 @@ class CommandRun:
 
     def _final_state(self) -> tuple[str | None, dict[str, str]]:
         """Directory and exported variables as the shell left them."""
-        cwd, env = self._spool.read("state.cwd"), self._spool.read("state.env")
+        cwd, env = self._spool.read("state.cwd", MAX_STATE), self._spool.read("state.env", MAX_STATE)
         place = None if cwd is None else cwd.decode("utf-8", "surrogateescape").removesuffix("\n")
         found = _EXPORTED.findall((env or b"").decode("utf-8", "surrogateescape"))
         return place, {k: re.sub(r"\\(.)", r"\1", v) for k, v in found if not OWN_VARIABLE.fullmatch(k)}
