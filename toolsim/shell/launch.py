@@ -51,17 +51,18 @@ class Plan:
                 options += f",upperdir=up/{overlay.name},workdir=work/{overlay.name}"
             overlays.append((f"on/{overlay.name}", options))
         text = {
-            "scratch": str(self.scratch), "overlays": overlays, "argv": self.words(), "stdin": self.stdin,
+            "scratch": str(self.scratch), "overlays": overlays, "options": self.options(), "argv": list(self.argv),
+            "stdin": self.stdin,
             "limits": dict(self.limits), "filter": (seccomp.program() or b"").hex(),
         }  # fmt: skip
         path = self.scratch / "plan.json"
         path.write_text(json.dumps(text), encoding="utf-8")
         return path
 
-    def words(self) -> list[str]:
-        """The command line of bubblewrap."""
+    def options(self) -> list[str]:
+        """The options of bubblewrap."""
         words = [
-            "bwrap", "--unshare-user", "--uid", "1000", "--gid", "1000", "--unshare-pid", "--unshare-net",
+            "--unshare-user", "--uid", "1000", "--gid", "1000", "--unshare-pid", "--unshare-net",
             "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try", "--cap-drop", "ALL", "--die-with-parent",
             "--new-session", "--clearenv",
         ]  # fmt: skip
@@ -69,7 +70,7 @@ class Plan:
             words += ["--setenv", name, value]
         for option, source, place in self.binds:
             words += [option, source, place] if source else [option, place]
-        return [*words, "--chdir", self.cwd, *self.argv]
+        return [*words, "--chdir", self.cwd]
 
 
 @dataclass(slots=True)
@@ -81,6 +82,7 @@ class Sandbox:
     server: Server | None = None
     pid: int | None = None
     peak: int = 0
+    narrowed: asyncio.Future[bool] | None = None
 
     def processes(self) -> tuple[int, int]:
         """How many processes it holds, and their bytes in memory; zeros while that cannot be told."""
@@ -124,6 +126,18 @@ class Mounter:
         self._send({"id": number, "plan": str(plan.write())})
         return sandbox
 
+    async def narrow(self, sandbox: Sandbox) -> None:
+        """Leave nothing in its `/proc` but its own processes; it must have started.
+
+        Raises:
+            ShellError: the kernel refused, or the sandbox is gone.
+        """
+        sandbox.narrowed = self.loop.create_future()
+        self._send({"id": sandbox.number, "narrow": True})
+        await asyncio.wait((sandbox.narrowed, sandbox.ended), timeout=10, return_when=asyncio.FIRST_COMPLETED)
+        if not sandbox.narrowed.done() or not sandbox.narrowed.result():
+            raise ShellError("the machine's own /proc could not be hidden from the sandbox")
+
     async def stop(self, sandbox: Sandbox) -> None:
         """Kill what still runs in it and wait until its mounts are gone."""
         if not sandbox.ended.done():
@@ -157,8 +171,13 @@ class Mounter:
         if told["id"] == 0:
             self._fail_all(told["error"])
             return
+        if told["id"] not in self._running:
+            return
         sandbox, files = self._running[told["id"]]
-        if descriptors:
+        if "narrowed" in told:
+            if sandbox.narrowed is not None and not sandbox.narrowed.done():
+                sandbox.narrowed.set_result(told["narrowed"])
+        elif descriptors:
             sandbox.server = Server(descriptors[0], files)
             sandbox.pid = told["pid"]
             sandbox.server.start()

@@ -1,9 +1,10 @@
 """A small process that starts sandboxes: it stands in name spaces of its own and makes no threads.
 
 Run as a script (`python -I -S mounter.py SOCKET`); imports nothing of this package. Over the socket it takes
-`{"id", "plan"}` (the path of a JSON plan: scratch, mounts, argv, stdin) and `{"id", "kill": true}`; it sends the FUSE
-descriptor of a started sandbox, then `{"id", "error"}` if it could not be mounted, and in the end
-`{"id", "code", "peak"}` (peak: KiB of the largest process).
+`{"id", "plan"}` (the path of a JSON plan: scratch, mounts, argv, stdin), `{"id", "kill": true}` and
+`{"id", "narrow": true}` (leave nothing in the sandbox's `/proc` but its own processes). It sends the FUSE descriptor of
+a started sandbox, then `{"id", "error"}` if it could not be mounted, `{"id", "narrowed"}` (false: the kernel refused),
+and in the end `{"id", "code", "peak"}` (peak: KiB of the largest process).
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import sys
 
 _NEW_USER, _NEW_MOUNT, _NEW_UTS, _NEW_IPC, _NEW_NET = 0x10000000, 0x00020000, 0x04000000, 0x08000000, 0x40000000
 _PRIVATE = 0x4000 | 0x40000  # MS_REC | MS_PRIVATE
+_REMOUNT = 0x20 | 0x1 | 0x2 | 0x4 | 0x8  # MS_REMOUNT | MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC
 _FUSE = "fd={},rootmode=40000,user_id=0,group_id=0"
 _LIBC = ctypes.CDLL(None, use_errno=True)
 
@@ -67,8 +69,26 @@ def start(path: str, number: int, link: socket.socket) -> None:
         _limit(getattr(resource, f"RLIMIT_{name}"), value)
     argv = plan["argv"]
     if plan["filter"]:
-        argv = [argv[0], "--seccomp", str(_readable(bytes.fromhex(plan["filter"]))), *argv[1:]]
+        argv = ["--seccomp", str(_readable(bytes.fromhex(plan["filter"]))), *argv]
+    words = b"".join(os.fsencode(word) + b"\0" for word in plan["options"])  # unseen in the command line of process 1
+    argv = ["bwrap", "--args", str(_readable(words)), *argv]
     os.execvpe(argv[0], argv, {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"})
+
+
+def narrow(bubblewrap: int) -> bool:
+    """Whether the `/proc` of a started sandbox now holds its processes only (`subset=pid`, Linux 5.8)."""
+    helper = os.fork()
+    if helper:
+        return os.waitpid(helper, 0)[1] == 0
+    try:
+        with open(f"/proc/{bubblewrap}/task/{bubblewrap}/children") as stream:  # noqa: PTH123
+            inside = stream.read().split()[0]
+        space = os.open(f"/proc/{inside}/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
+        _checked(_LIBC.setns(space, _NEW_MOUNT), "setns")
+        _mount("proc", "/proc", "proc", _REMOUNT, "subset=pid")
+    except (OSError, IndexError):
+        os._exit(1)
+    os._exit(0)
 
 
 def _limit(which: int, value: int) -> None:
@@ -110,6 +130,10 @@ def _obey(order: dict[str, object], children: dict[int, int], link: socket.socke
     if "kill" in order:
         for pid in [p for p, n in children.items() if n == number]:
             os.kill(pid, signal.SIGKILL)
+        return
+    if "narrow" in order:
+        running = next((p for p, n in children.items() if n == number), None)
+        link.send(json.dumps({"id": number, "narrowed": running is not None and narrow(running)}).encode())
         return
     pid = os.fork()
     if pid:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -101,6 +101,7 @@ class CommandRun:
         self._tasks: set[asyncio.Task[None]] = set()
         self._stop: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._layout: Layout | None = None
+        self._sandbox: launch.Sandbox | None = None
 
     async def perform(self) -> ShellRun | Unknown:
         """Start, serve, end, and look at what is left."""
@@ -114,7 +115,7 @@ class CommandRun:
         loop = asyncio.get_running_loop()
         loop.add_reader(self._spool.bell, self._rung)
         try:
-            sandbox = s.mounter.start(self._layout.plan, territory)
+            sandbox = self._sandbox = s.mounter.start(self._layout.plan, territory)
             try:
                 code = await self._wait(sandbox)
             finally:
@@ -214,13 +215,24 @@ class CommandRun:
     def _heed(self, lines: list[str]) -> None:
         for line in lines:
             if line == "start":
-                self._is.began = True
+                if not self._is.began:
+                    self._is.began = True
+                    self._begin(self._let_begin())
             elif line.endswith(" failed"):
                 self._fail(ShellError(f"a program's effects could not be applied: {self._spool.trouble(line)}"))
             elif not self._stop.done():
-                task = asyncio.ensure_future(self._serve(line))
-                self._tasks.add(task)
-                task.add_done_callback(self._served)
+                self._begin(self._serve(line))
+
+    def _begin(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._served)
+
+    async def _let_begin(self) -> None:
+        """The sandbox stands: what the machine shows of itself goes, then the command may begin."""
+        assert self._sandbox is not None
+        await self._set.mounter.narrow(self._sandbox)
+        self._spool.go()
 
     def _served(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
@@ -343,7 +355,9 @@ class CommandRun:
             frozenset(territory.git_listed),
             frozenset(self._is.executed), created, self._text(), self._text("err"),
         )  # fmt: skip
-        reason = doubt(traces, s.parsed, cwd, territory.real, str(self._scratch))
+        assert self._layout is not None
+        lowers = [lower for overlay in self._layout.plan.overlays for lower in overlay.lowers if lower.startswith("/")]
+        reason = doubt(traces, s.parsed, cwd, territory.real, (str(self._scratch), str(s.toolbox.root), *lowers))
         if reason is None and s.world.profile.shell == "zsh":
             reason = zsh_doubt(traces.errors)
         if reason is not None:

@@ -44,6 +44,7 @@ class Spool:
 
     directory: Path
     bell: int = -1
+    leave: int = -1
     _open: list[int] = field(default_factory=list)
     _pending: bytes = b""
     _taken: int = 0
@@ -53,15 +54,21 @@ class Spool:
         self.directory.mkdir()
         os.mkfifo(self.directory / "bell", 0o600)
         self.bell = os.open(self.directory / "bell", os.O_RDWR | os.O_NONBLOCK)
+        os.mkfifo(self.directory / "go", 0o600)
+        self.leave = os.open(self.directory / "go", os.O_RDWR | os.O_NONBLOCK)
         if not feed_programs:
             (self.directory / "no-stdin").touch()
 
     def close(self) -> None:
         """Give the descriptors back; waiting runs must be dead by then."""
-        for descriptor in (self.bell, *self._open):
+        for descriptor in (self.bell, self.leave, *self._open):
             if descriptor >= 0:
                 os.close(descriptor)
-        self.bell, self._open = -1, []
+        self.bell, self.leave, self._open = -1, -1, []
+
+    def go(self) -> None:
+        """Let the command begin, which waits after its start."""
+        os.write(self.leave, b"go\n")
 
     def rung(self) -> list[str]:
         """The lines rung since the last call.
