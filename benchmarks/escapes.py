@@ -161,7 +161,10 @@ class Whole:
         place = self.cache / "whole"
         if not place.is_dir():
             shutil.copytree(self.repository / ".git", place, symlinks=True)
+            config = (place / "config").read_text()
+            (place / "config").write_text(config.partition(CONFIG[:10])[0])  # git runs here: this part is ours
             gitdir.write_index(place, tree)
+            (place / "config").write_text(config)
         return place
 
 
@@ -175,7 +178,6 @@ class Ground:
     worlds: dict[str, World] = field(default_factory=dict)
     sources: dict[str, Source] = field(default_factory=dict)
     probe: Path | None = None
-    given: frozenset[int] = frozenset()
 
     @classmethod
     def make(cls, engine: str, place: Path, out: Outside) -> Ground:
@@ -213,7 +215,7 @@ class Ground:
         reason = self.shell.refusal(given, world)
         if reason is not None and await self.shell.run(given, world, program) != reason:
             raise AssertionError(f"refused, and then run: {command}")
-        meter = Meter(self.given, self.place / "scratch")
+        meter = Meter(self._mounter, self.place / "scratch")
         meter.start()
         began = time.monotonic()
         done: object
@@ -240,7 +242,8 @@ class Ground:
     async def leftovers(self) -> tuple[str, ...]:
         """What is still there of a command that ended: processes, scratch directories, servers, descriptors."""
         for _ in range(40):
-            found = [f"process {pid}" for pid in below(os.getpid()) if pid not in self.given | self._own()]
+            mounter = self._mounter()
+            found = [f"process {pid}" for pid in (below(mounter) if mounter is not None else ())]
             found += [f"file {path.name}" for path in (self.place / "scratch").iterdir()]
             found += [f"thread {thread.name}" for thread in threading.enumerate() if thread.name == "fuse"]
             found += [f"descriptor to {text}" for text in _descriptors() if str(self.place) in text or "fuse" in text]
@@ -249,13 +252,13 @@ class Ground:
             await asyncio.sleep(0.05)
         return tuple(found)
 
-    def _own(self) -> frozenset[int]:
+    def _mounter(self) -> int | None:
+        """The process that holds all sandboxes."""
         mounter = self.shell._mounter if isinstance(self.shell, SandboxShell) else None
-        return frozenset({self.outside.pid} | ({mounter.process.pid} if mounter is not None else set()))
+        return None if mounter is None else mounter.process.pid
 
     async def try_all(self, chosen: Sequence[Attempt]) -> list[Found]:
         """Play attempts one after another."""
-        self.given = frozenset(below(os.getpid())) - self._own()
         found = []
         for attempt in chosen:
             if attempt.kind == NATIVE and self.probe is None:
@@ -437,7 +440,7 @@ def main(words: Sequence[str] | None = None) -> int:
                 continue
             found = play(engine, chosen, place / engine, out)
             print(*table(engine, found), "", *peaks(found), "", sep="\n")
-            for one in found:
+            for one in found:  # what is wrong is always told
                 wrong = one.out or one.left or one.end == "broke"
                 bad += bool(wrong)
                 if wrong or given.show:

@@ -16,7 +16,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -60,12 +60,13 @@ def facts() -> dict[str, str]:
     return {name: text for name, text in found.items() if len(text) > 7 and not text.startswith("localhost")}
 
 
-def _machine() -> dict[str, object]:
-    """What an attempt must leave as it is."""
+def _machine(place: Path) -> dict[str, object]:
+    """What an attempt must leave as it is; of the mounts those that name `place`, since others use the machine too."""
     state: dict[str, object] = {path: _stamp(Path(path)) for path in _WATCHED}
+    mounts = [line for line in _text("/proc/self/mountinfo").splitlines() if str(place) in line]
     return state | {
-        "host name": os.uname().nodename, "mounts": _text("/proc/self/mountinfo"), "variables": dict(os.environ),
-        "directory": str(Path.cwd()), "handlers": [signal.getsignal(n) for n in (signal.SIGTERM, signal.SIGINT)],
+        "host name": os.uname().nodename, "mounts": mounts, "variables": dict(os.environ),
+        "directory": str(Path.cwd()), "handler": signal.getsignal(signal.SIGTERM),
         "limits": _text("/proc/self/limits"),
     }  # fmt: skip
 
@@ -154,7 +155,7 @@ class Outside:
         os.close(handle)
         Path(name).rename(self.place / CANARIES["descriptor"])
         os.environ[VARIABLE] = CANARIES["variable"]
-        self._machine = _machine()
+        self._machine = _machine(self.place.parent)
         self._start()
 
     def _make(self, kept: Path) -> None:
@@ -230,7 +231,7 @@ class Outside:
             found.append("write: files")
         if os.pread(self.descriptor, 200, 0).decode() != CANARIES["descriptor"]:
             found.append("write: descriptor")
-        if (now := _machine()) != self._machine:
+        if (now := _machine(self.place.parent)) != self._machine:
             found += [f"write: {name}" for name in now if now[name] != self._machine[name]]
         found += [f"called: {kind}" for kind in sorted(set(self.listener.called))]
         if (state := self._process_state()) is not None:
@@ -305,18 +306,15 @@ class Use:
 
 def below(pid: int) -> dict[int, int]:
     """The processes below one, with their own bytes in memory (what they share is left out)."""
-    children: dict[int, list[int]] = {}
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            with suppress(OSError, IndexError, ValueError):
-                parent = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
-                children.setdefault(parent, []).append(int(entry.name))
     found: dict[int, int] = {}
-    left = list(children.get(pid, ()))
+    left = [pid]
     while left:
         one = left.pop()
-        found[one] = _resident(one)
-        left += children.get(one, ())
+        with suppress(OSError):
+            for task in Path(f"/proc/{one}/task").iterdir():
+                inside = [int(child) for child in (task / "children").read_text().split()]
+                found |= {child: _resident(child) for child in inside}
+                left += inside
     return found
 
 
@@ -329,12 +327,12 @@ def _resident(pid: int | str) -> int:
 
 
 class Meter(threading.Thread):
-    """Looks every 30 ms at what this process has below it, without the processes in `given`."""
+    """Looks every 50 ms at what the process that `top` names has below it, at a directory, and at this process."""
 
-    def __init__(self, given: frozenset[int], scratch: Path) -> None:
+    def __init__(self, top: Callable[[], int | None], scratch: Path) -> None:
         super().__init__(name="meter", daemon=True)
         self.use = Use()
-        self._given = given
+        self._top = top
         self._scratch = scratch
         self._over = threading.Event()
         self._before = _resident("self")
@@ -343,14 +341,15 @@ class Meter(threading.Thread):
         """Until `stop`."""
         turn = 0
         while not self._over.is_set():
-            found = {pid: size for pid, size in below(os.getpid()).items() if pid not in self._given}
+            top = self._top()
+            found = below(top) if top is not None else {}
             disk = self._disk() if turn % 8 == 0 else (0, 0)
             self.use = self.use.most(Use(
                 len(found), sum(found.values()) >> 20, (_resident("self") - self._before) >> 20, disk[0] >> 20, disk[1],
                 len(os.listdir("/proc/self/fd")),  # noqa: PTH208
             ))  # fmt: skip
             turn += 1
-            self._over.wait(0.03)
+            self._over.wait(0.05)
 
     def _disk(self) -> tuple[int, int]:
         size = count = 0

@@ -126,14 +126,14 @@ class Mounter:
         self._send({"id": number, "plan": str(plan.write())})
         return sandbox
 
-    async def narrow(self, sandbox: Sandbox) -> None:
-        """Leave nothing in its `/proc` but its own processes; it must have started.
+    async def narrow(self, sandbox: Sandbox, processes: int) -> None:
+        """Leave nothing in its `/proc` but its own processes, at most so many; it must have started.
 
         Raises:
             ShellError: the kernel refused, or the sandbox is gone.
         """
         sandbox.narrowed = self.loop.create_future()
-        self._send({"id": sandbox.number, "narrow": True})
+        self._send({"id": sandbox.number, "narrow": processes})
         await asyncio.wait((sandbox.narrowed, sandbox.ended), timeout=10, return_when=asyncio.FIRST_COMPLETED)
         if not sandbox.narrowed.done() or not sandbox.narrowed.result():
             raise ShellError("the machine's own /proc could not be hidden from the sandbox")

@@ -35,6 +35,11 @@ class Limits:
         """
         return {"AS": 4 * self.memory, "FSIZE": 2 * self.disk, "CORE": 0, "NOFILE": 1024, "NPROC": 10 * self.processes}
 
+    def pids(self) -> int:
+        """How many process numbers a sandbox has, where the kernel lets it have a bound of its own: the first 300 are
+        not given twice."""
+        return 300 + 2 * self.processes
+
     def check_peak(self, kilobytes: int) -> None:
         """Look at the largest process there was.
 

@@ -2,9 +2,10 @@
 
 Run as a script (`python -I -S mounter.py SOCKET`); imports nothing of this package. Over the socket it takes
 `{"id", "plan"}` (the path of a JSON plan: scratch, mounts, argv, stdin), `{"id", "kill": true}` and
-`{"id", "narrow": true}` (leave nothing in the sandbox's `/proc` but its own processes). It sends the FUSE descriptor of
-a started sandbox, then `{"id", "error"}` if it could not be mounted, `{"id", "narrowed"}` (false: the kernel refused),
-and in the end `{"id", "code", "peak"}` (peak: KiB of the largest process).
+`{"id", "narrow": N}` (leave nothing in the sandbox's `/proc` but its own processes, and allow no more than N of them).
+It sends the FUSE descriptor of a started sandbox, then `{"id", "error"}` if it could not be mounted,
+`{"id", "narrowed"}` (false: the kernel refused), and in the end `{"id", "code", "peak"}` (peak: KiB of the largest
+process).
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ import socket
 import sys
 
 _NEW_USER, _NEW_MOUNT, _NEW_UTS, _NEW_IPC, _NEW_NET = 0x10000000, 0x00020000, 0x04000000, 0x08000000, 0x40000000
+_NEW_PID = 0x20000000
+_LEAST_PIDS = 400  # the kernel takes no less than 301
 _PRIVATE = 0x4000 | 0x40000  # MS_REC | MS_PRIVATE
 _REMOUNT = 0x20 | 0x1 | 0x2 | 0x4 | 0x8  # MS_REMOUNT | MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC
 _FUSE = "fd={},rootmode=40000,user_id=0,group_id=0"
@@ -75,20 +78,36 @@ def start(path: str, number: int, link: socket.socket) -> None:
     os.execvpe(argv[0], argv, {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"})
 
 
-def narrow(bubblewrap: int) -> bool:
-    """Whether the `/proc` of a started sandbox now holds its processes only (`subset=pid`, Linux 5.8)."""
+def narrow(bubblewrap: int, processes: int) -> bool:
+    """Whether the `/proc` of a started sandbox now holds its processes only (`subset=pid`, Linux 5.8).
+
+    Since Linux 6.14 it gets a `pid_max` of its own too: NPROC does not hold whoever is root outside.
+    """
     helper = os.fork()
     if helper:
         return os.waitpid(helper, 0)[1] == 0
     try:
         with open(f"/proc/{bubblewrap}/task/{bubblewrap}/children") as stream:  # noqa: PTH123
             inside = stream.read().split()[0]
-        space = os.open(f"/proc/{inside}/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
-        _checked(_LIBC.setns(space, _NEW_MOUNT), "setns")
+        mounts = os.open(f"/proc/{inside}/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
+        _checked(_LIBC.setns(os.open(f"/proc/{inside}/ns/pid", os.O_RDONLY | os.O_CLOEXEC), _NEW_PID), "setns")
+        inner = os.fork()
+        if inner:
+            os._exit(0 if os.waitpid(inner, 0)[1] == 0 else 1)
+        if _has_own_pid_max():
+            with open("/proc/sys/kernel/pid_max", "w") as stream:  # noqa: PTH123
+                stream.write(str(max(processes, _LEAST_PIDS)))
+        _checked(_LIBC.setns(mounts, _NEW_MOUNT), "setns")
         _mount("proc", "/proc", "proc", _REMOUNT, "subset=pid")
     except (OSError, IndexError):
         os._exit(1)
     os._exit(0)
+
+
+def _has_own_pid_max() -> bool:
+    """Before Linux 6.14 the setting is the whole machine's, and must not be touched."""
+    numbers = os.uname().release.split(".")[:2]
+    return all(n.isdigit() for n in numbers) and tuple(map(int, numbers)) >= (6, 14)
 
 
 def _limit(which: int, value: int) -> None:
@@ -133,7 +152,11 @@ def _obey(order: dict[str, object], children: dict[int, int], link: socket.socke
         return
     if "narrow" in order:
         running = next((p for p, n in children.items() if n == number), None)
-        link.send(json.dumps({"id": number, "narrowed": running is not None and narrow(running)}).encode())
+        link.send(
+            json.dumps(
+                {"id": number, "narrowed": running is not None and narrow(running, int(str(order["narrow"])))}
+            ).encode()
+        )
         return
     pid = os.fork()
     if pid:

@@ -30,7 +30,7 @@ from toolsim.shell.base import Hearer, ProgramResult, ProgramRun, ProgramRunner,
 from toolsim.shell.doubts import Traces, doubt, zsh_doubt
 from toolsim.shell.layout import Layout, lay_out
 from toolsim.shell.limits import Disk, Limits
-from toolsim.shell.spool import MAX_STATE, VEIL, Request, Spool
+from toolsim.shell.spool import MAX_STATE, MAX_WAITING, VEIL, Request, Spool
 from toolsim.shell.territory import Territory, program_paths
 from toolsim.shell.toolbox import Toolbox
 from toolsim.shellparse import CommandLine
@@ -220,6 +220,8 @@ class CommandRun:
                     self._begin(self._let_begin())
             elif line.endswith(" failed"):
                 self._fail(ShellError(f"a program's effects could not be applied: {self._spool.trouble(line)}"))
+            elif len(self._tasks) > MAX_WAITING:
+                self._fail(ShellError(f"more than {MAX_WAITING} programs of the command wait at once"))
             elif not self._stop.done():
                 self._begin(self._serve(line))
 
@@ -231,7 +233,7 @@ class CommandRun:
     async def _let_begin(self) -> None:
         """The sandbox stands: what the machine shows of itself goes, then the command may begin."""
         assert self._sandbox is not None
-        await self._set.mounter.narrow(self._sandbox)
+        await self._set.mounter.narrow(self._sandbox, self._set.limits.pids())
         self._spool.go()
 
     def _served(self, task: asyncio.Task[None]) -> None:

@@ -22,6 +22,8 @@ VEIL = "/.unknown/"
 _MAX_REQUEST = 64 << 20
 """So many bytes may be read from a spool in all: what one command says about all of its runs."""
 MAX_STATE = 4 << 20
+"""So much of arguments or variables, some more than a kernel takes."""
+_MAX_WORDS = 250_000
 _MAX_LINE = 4096
 MAX_WAITING = 400
 """So many runs may wait for their answer at once; each holds a descriptor of this process."""
@@ -89,10 +91,12 @@ class Spool:
     def take(self, pid: str) -> Request:
         """The request of the run that rang."""
         _check_pid(pid)
-        argv = self.read(f"{pid}.argv")
-        cwd, env = self.read(f"{pid}.cwd"), self.read(f"{pid}.env")
+        argv, env = self.read(f"{pid}.argv", MAX_STATE), self.read(f"{pid}.env", MAX_STATE)
+        cwd = self.read(f"{pid}.cwd", _MAX_LINE)
         if argv is None or cwd is None or env is None:
             raise ShellError(f"run {pid} in the sandbox did not say what it is")
+        if max(argv.count(b"\0"), env.count(b"\0")) > _MAX_WORDS:
+            raise ShellError(f"run {pid} in the sandbox has more than {_MAX_WORDS} arguments or variables")
         stdin = self.read(f"{pid}.stdin")
         pairs = (item.partition("=") for item in _text(env).split("\0") if "=" in item)
         words = tuple(_text(argv).removesuffix("\0").split("\0"))
