@@ -22,7 +22,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -44,8 +44,9 @@ from toolsim.world import World
 TEXT = Path(__file__).parents[1] / "tests/toolsim/shell/escapes.txt"
 PROBE = Path(__file__).with_name("escapes_probe.c")
 FEW = Limits(seconds=2.0, output=4 << 20, processes=120, memory=512 << 20, disk=64 << 20, files=20_000, programs=50)
+SHORT = replace(FEW, seconds=1.0)
 ENGINES = ("sandbox", "bashkit")
-HOSTILE, NATIVE = "hostile", "native"
+HOSTILE, NATIVE, EXHAUSTION = "hostile", "native", "exhaustion"
 HOOKS = (
     "pre-commit", "prepare-commit-msg", "commit-msg", "post-commit", "post-checkout", "reference-transaction",
     "post-index-change", "pre-rebase", "post-rewrite",
@@ -211,6 +212,7 @@ class Ground:
             runs.append(run)
             return ProgramResult(f"<{run.argv[0]}>\n", "", 0)
 
+        self.shell.limits = SHORT if attempt.kind == EXHAUSTION else FEW
         given = ShellCommand(command, world.cwd)
         reason = self.shell.refusal(given, world)
         if reason is not None and await self.shell.run(given, world, program) != reason:

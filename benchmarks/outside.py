@@ -76,7 +76,9 @@ def _stamp(path: Path) -> tuple[int, int, str] | None:
         found = path.stat()
     except OSError:
         return None
-    return found.st_ino, found.st_mtime_ns if not str(path).startswith("/proc") else 0, _text(str(path))[:1000]
+    if str(path).startswith("/proc"):
+        return found.st_ino, 0, _text(str(path))
+    return found.st_ino, found.st_mtime_ns, str(found.st_size)
 
 
 class Listener(threading.Thread):

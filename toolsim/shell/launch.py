@@ -15,7 +15,7 @@ from pathlib import Path
 from toolsim.errors import ShellError
 from toolsim.shell import seccomp
 from toolsim.shell.fuse import Files, Server
-from toolsim.shell.limits import processes_below
+from toolsim.shell.limits import Limits
 
 _SCRIPT = Path(__file__).with_name("mounter.py")
 
@@ -75,18 +75,16 @@ class Plan:
 
 @dataclass(slots=True)
 class Sandbox:
-    """One started sandbox. `ended` gives its exit code (negative: a signal), `peak` the KiB of its largest process."""
+    """One started sandbox. `ended` gives its exit code (negative: a signal), `peak` the KiB of its largest process,
+    `over` the bound (processes, memory) for which it was ended."""
 
     number: int
     ended: asyncio.Future[int]
     server: Server | None = None
     pid: int | None = None
     peak: int = 0
+    over: str = ""
     narrowed: asyncio.Future[bool] | None = None
-
-    def processes(self) -> tuple[int, int]:
-        """How many processes it holds, and their bytes in memory; zeros while that cannot be told."""
-        return processes_below(self.pid)
 
 
 @dataclass(slots=True)
@@ -114,8 +112,10 @@ class Mounter:
         mounter.loop.add_reader(ours, mounter._heard)
         return mounter
 
-    def start(self, plan: Plan, files: Files) -> Sandbox:
+    def start(self, plan: Plan, files: Files, limits: Limits) -> Sandbox:
         """Start the plan with `files` behind its FUSE mount; a refused mount is an error of `ended`.
+
+        The other process watches its processes and memory, however busy this one is.
 
         Raises:
             ShellError: the mounter is gone.
@@ -123,7 +123,8 @@ class Mounter:
         number = next(self._numbers)
         sandbox = Sandbox(number, self.loop.create_future())
         self._running[number] = (sandbox, files)
-        self._send({"id": number, "plan": str(plan.write())})
+        bounds = {"processes": limits.processes, "memory": limits.memory}
+        self._send({"id": number, "plan": str(plan.write()), **bounds})
         return sandbox
 
     async def narrow(self, sandbox: Sandbox, processes: int) -> None:
@@ -174,7 +175,9 @@ class Mounter:
         if told["id"] not in self._running:
             return
         sandbox, files = self._running[told["id"]]
-        if "narrowed" in told:
+        if "over" in told:
+            sandbox.over = told["over"]
+        elif "narrowed" in told:
             if sandbox.narrowed is not None and not sandbox.narrowed.done():
                 sandbox.narrowed.set_result(told["narrowed"])
         elif descriptors:

@@ -115,11 +115,12 @@ class CommandRun:
         loop = asyncio.get_running_loop()
         loop.add_reader(self._spool.bell, self._rung)
         try:
-            sandbox = self._sandbox = s.mounter.start(self._layout.plan, territory)
+            sandbox = self._sandbox = s.mounter.start(self._layout.plan, territory, s.limits)
             try:
                 code = await self._wait(sandbox)
             finally:
                 await self._end(sandbox)
+            s.limits.check_bounds(sandbox.over)
             s.limits.check_peak(sandbox.peak)
         finally:
             loop.remove_reader(self._spool.bell)
@@ -164,7 +165,7 @@ class CommandRun:
 
     async def _wait(self, sandbox: launch.Sandbox) -> int:
         """The exit code, once the command ends by itself or is stopped."""
-        watch = asyncio.ensure_future(self._watch(sandbox))
+        watch = asyncio.ensure_future(self._watch())
         try:
             await asyncio.wait((sandbox.ended, self._stop), return_when=asyncio.FIRST_COMPLETED)
             if self._stop.done():
@@ -181,8 +182,8 @@ class CommandRun:
         await self._set.mounter.stop(sandbox)
         self._rung()
 
-    async def _watch(self, sandbox: launch.Sandbox) -> None:
-        """Stop a command that takes too long by itself or too much of the machine."""
+    async def _watch(self) -> None:
+        """Stop a command that takes too long by itself or writes too much."""
         active, step, limits = 0.0, 0.1, self._set.limits
         disk = Disk(self._scratch, limits)
         while True:
@@ -190,11 +191,6 @@ class CommandRun:
             active += 0.0 if self._is.waiting else step
             if active > limits.seconds:
                 self._fail(ShellError(f"the command ran for more than {limits.seconds:g} s"))
-            count, memory = sandbox.processes()
-            if count > limits.processes:
-                self._fail(ShellError(f"the command started more than {limits.processes} processes"))
-            if memory > limits.memory:
-                self._fail(ShellError(f"the command used more than {limits.memory} bytes of memory"))
             if disk.fell() and (much := await asyncio.to_thread(disk.excess)) is not None:
                 self._fail(ShellError(much))
 

@@ -70,7 +70,7 @@ def probe() -> str | None:
         mounter = launch.Mounter.open()
         try:
             plan = launch.Plan(scratch, (launch.Overlay("o", ("lower",)),), binds, {}, "/", ("true",), "/dev/null")
-            sandbox = mounter.start(plan, Nothing())
+            sandbox = mounter.start(plan, Nothing(), Limits())
             await asyncio.wait([sandbox.ended], timeout=20)
             code = sandbox.ended.result() if sandbox.ended.done() else None
             await mounter.stop(sandbox)
