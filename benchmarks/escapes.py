@@ -46,7 +46,7 @@ PROBE = Path(__file__).with_name("escapes_probe.c")
 FEW = Limits(seconds=2.0, output=4 << 20, processes=120, memory=512 << 20, disk=64 << 20, files=20_000, programs=50)
 SHORT = replace(FEW, seconds=1.0)
 ENGINES = ("sandbox", "bashkit")
-HOSTILE, NATIVE, EXHAUSTION = "hostile", "native", "exhaustion"
+HOSTILE, NATIVE, ASK, EXHAUSTION = "hostile", "native", "ask", "exhaustion"
 HOOKS = (
     "pre-commit", "prepare-commit-msg", "commit-msg", "post-commit", "post-checkout", "reference-transaction",
     "post-index-change", "pre-rebase", "post-rewrite",
@@ -201,10 +201,26 @@ class Ground:
 
     async def try_one(self, attempt: Attempt) -> Found:
         """Play one attempt in a world of its own and look at everything outside."""
-        kind = attempt.kind if attempt.kind == HOSTILE else ""
-        world, command = self.worlds[kind].fork(), self.outside.fill(attempt.pattern)
+        return (await self.try_together([attempt]))[0]
+
+    async def try_together(self, some: Sequence[Attempt]) -> list[Found]:
+        """Play attempts of one kind at once; where something outside was reached, again one by one."""
         if isinstance(self.shell, SandboxShell):
-            self.shell.source = self.sources[kind]
+            self.shell.source = self.sources[HOSTILE if some[0].kind == HOSTILE else ""]
+        self.shell.limits = SHORT if some[0].kind == EXHAUSTION else FEW
+        meter = Meter(self._mounter, self.place / "scratch")
+        meter.start()
+        played = await asyncio.gather(*map(self._play, some))
+        use, touched, left = meter.stop(), self.outside.touched(), await self.leftovers()
+        if (touched or left) and len(some) > 1:
+            alone = [await self.try_one(attempt) for attempt in some]
+            if any(one.out or one.left for one in alone):
+                return alone
+        return [replace(one, out=one.out + touched, left=left, use=use) for one in played]
+
+    async def _play(self, attempt: Attempt) -> Found:
+        world = self.worlds[HOSTILE if attempt.kind == HOSTILE else ""].fork()
+        command = self.outside.fill(attempt.pattern)
         heard: list[bytes] = []
         runs: list[ProgramRun] = []
 
@@ -212,13 +228,10 @@ class Ground:
             runs.append(run)
             return ProgramResult(f"<{run.argv[0]}>\n", "", 0)
 
-        self.shell.limits = SHORT if attempt.kind == EXHAUSTION else FEW
         given = ShellCommand(command, world.cwd)
         reason = self.shell.refusal(given, world)
         if reason is not None and await self.shell.run(given, world, program) != reason:
             raise AssertionError(f"refused, and then run: {command}")
-        meter = Meter(self._mounter, self.place / "scratch")
-        meter.start()
         began = time.monotonic()
         done: object
         try:
@@ -227,18 +240,16 @@ class Ground:
             )
         except Exception as error:  # noqa: BLE001  whatever it is: it is told apart below
             done = error
-        use = meter.stop()
-        printed = b"".join(heard).decode("utf-8", "replace")
-        told = str(done)
-        said = "\n".join((printed, told, *map(str, runs), *_world_text(done))).replace(command, "")
+        printed, told = b"".join(heard).decode("utf-8", "replace"), str(done)
+        asked = [str(run)[: 1 << 20] for run in runs]
+        said = "\n".join((printed, told, *asked, *_world_text(done))).replace(command, "")
         host = (str(self.place / "cache"), str(self.place / "scratch"))
-        shown = [told if isinstance(done, ShellRun) else "", *map(str, runs)]
-        named = [any(path in text.replace(command, "") for path in host) for text in ("\n".join(shown), printed)]
-        reached = self.outside.reached(said) + (("read: path of the host",) if named[0] else ())
+        shown = "\n".join((told if isinstance(done, ShellRun) else "", *asked)).replace(command, "")
+        out = self.outside.told(said) + (("read: path of the host",) if any(path in shown for path in host) else ())
         return Found(
             attempt, command, None if reason is None else reason.reason, _end(done), told[:200], len(runs),
-            isinstance(done, Unknown) and done.reason == "bashkit has no git", reached, await self.leftovers(),
-            named[1], use, time.monotonic() - began,
+            isinstance(done, Unknown) and done.reason == "bashkit has no git", out, (),
+            any(path in printed.replace(command, "") for path in host), Use(), time.monotonic() - began,
         )  # fmt: skip
 
     async def leftovers(self) -> tuple[str, ...]:
@@ -260,12 +271,13 @@ class Ground:
         return None if mounter is None else mounter.process.pid
 
     async def try_all(self, chosen: Sequence[Attempt]) -> list[Found]:
-        """Play attempts one after another."""
-        found = []
-        for attempt in chosen:
-            if attempt.kind == NATIVE and self.probe is None:
-                continue
-            found.append(await self.try_one(attempt))
+        """Play attempts, a few at once where nothing is measured."""
+        found: list[Found] = []
+        for kind in dict.fromkeys(attempt.kind for attempt in chosen):
+            some = [a for a in chosen if a.kind == kind and (kind != NATIVE or self.probe is not None)]
+            step = 1 if kind in (EXHAUSTION, NATIVE, ASK) else 4
+            for start in range(0, len(some), step):
+                found += await self.try_together(some[start : start + step])
         return found
 
 
@@ -296,16 +308,12 @@ def _descriptors() -> Iterator[str]:
 # --- the control ----------------------------------------------------------------------------------------------------
 
 
-def uncontained(attempt: Attempt, out: Outside, place: Path, probe: Path | None) -> tuple[str, ...]:
-    """What a harmless attempt reaches where nothing contains it: plain bash, in a throwaway copy of the repository."""
+def uncontained(attempt: Attempt, out: Outside, place: Path, model: Path, probe: Path | None) -> tuple[str, ...]:
+    """What a harmless attempt reaches where nothing contains it: plain bash, in a throwaway copy of a repository."""
     assert attempt.armed, attempt
     place.mkdir()
     work = place / "work"
-    if attempt.kind == HOSTILE:
-        make_hostile(work, out.folder)
-    else:
-        work.mkdir()
-        make_repository(work)
+    subprocess.run(["cp", "-a", model, work], check=True)
     if probe is not None:
         shutil.copy(probe, work / "probe")
     (place / "home").mkdir()
@@ -339,11 +347,17 @@ def needs(pattern: str) -> str | None:
 def control(out: Outside, place: Path, chosen: Sequence[Attempt], probe: Path | None) -> tuple[list[Attempt], int]:
     """The harmless attempts that nobody noticed though nothing held them, and how many were tried."""
     missed, tried = [], 0
+    place.mkdir()
+    models = {kind: place / f"model{kind}" for kind in ("", HOSTILE)}
+    models[""].mkdir()
+    make_repository(models[""])
+    make_hostile(models[HOSTILE], out.folder)
     for number, attempt in enumerate(a for a in chosen if a.armed):
         if needs(attempt.pattern) is not None or (attempt.kind == NATIVE and probe is None):
             continue
         tried += 1
-        if not uncontained(attempt, out, place / f"control-{number}", probe):
+        model = models[HOSTILE if attempt.kind == HOSTILE else ""]
+        if not uncontained(attempt, out, place / str(number), model, probe):
             missed.append(attempt)
     return missed, tried
 
@@ -430,7 +444,7 @@ def main(words: Sequence[str] | None = None) -> int:
     with tempfile.TemporaryDirectory(prefix="escapes-") as scratch, outside(Path(scratch) / "outside") as out:
         place = Path(scratch)
         if given.control:
-            missed, tried = control(out, place, chosen, make_probe(place / "probe"))
+            missed, tried = control(out, place / "control", chosen, make_probe(place / "probe"))
             print(f"control: {tried - len(missed)} of {tried} attempts that nothing held were noticed")
             for attempt in missed:
                 print(f"  not noticed: {attempt.kind}: {attempt.pattern}")

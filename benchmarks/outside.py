@@ -65,7 +65,7 @@ def _machine(place: Path) -> dict[str, object]:
     state: dict[str, object] = {path: _stamp(Path(path)) for path in _WATCHED}
     mounts = [line for line in _text("/proc/self/mountinfo").splitlines() if str(place) in line]
     return state | {
-        "host name": os.uname().nodename, "mounts": mounts, "variables": dict(os.environ),
+        "host name": os.uname().nodename, "mounts": mounts, "variables": {k: v for k, v in os.environ.items() if k != "PYTEST_CURRENT_TEST"},
         "directory": str(Path.cwd()), "handler": signal.getsignal(signal.SIGTERM),
         "limits": _text("/proc/self/limits"),
     }  # fmt: skip
@@ -224,11 +224,15 @@ class Outside:
             abstract=self.listener.abstract, fd=self.descriptor, oid=self.blob,
         )  # fmt: skip
 
-    def reached(self, said: str) -> tuple[str, ...]:
-        """What an attempt got at that said this: empty if nothing. What it broke is whole again."""
+    def told(self, said: str) -> tuple[str, ...]:
+        """What an attempt has read that said this."""
         found = [f"read: {kind}" for kind, text in CANARIES.items() if text in said]
         found += [f"read: {name}" for name, text in self._facts.items() if text in said]
-        found += [line.strip() for line in said.splitlines() if line.startswith(BROKE)]
+        return (*found, *(line.strip() for line in said.splitlines() if line.startswith(BROKE)))
+
+    def touched(self) -> tuple[str, ...]:
+        """What else was reached since the last look: empty if nothing. What was broken is whole again."""
+        found: list[str] = []
         if self._look() != self._state:
             found.append("write: files")
         if os.pread(self.descriptor, 200, 0).decode() != CANARIES["descriptor"]:
@@ -241,6 +245,10 @@ class Outside:
         if found:
             self._again()
         return tuple(found)
+
+    def reached(self, said: str) -> tuple[str, ...]:
+        """What an attempt got at that said this: empty if nothing."""
+        return self.told(said) + self.touched()
 
     def _process_state(self) -> str | None:
         assert self.process is not None
