@@ -64,8 +64,9 @@ def _machine(place: Path) -> dict[str, object]:
     """What an attempt must leave as it is; of the mounts those that name `place`, since others use the machine too."""
     state: dict[str, object] = {path: _stamp(Path(path)) for path in _WATCHED}
     mounts = [line for line in _text("/proc/self/mountinfo").splitlines() if str(place) in line]
+    variables = {name: text for name, text in os.environ.items() if name != "PYTEST_CURRENT_TEST"}
     return state | {
-        "host name": os.uname().nodename, "mounts": mounts, "variables": {k: v for k, v in os.environ.items() if k != "PYTEST_CURRENT_TEST"},
+        "host name": os.uname().nodename, "mounts": mounts, "variables": variables,
         "directory": str(Path.cwd()), "handler": signal.getsignal(signal.SIGTERM),
         "limits": _text("/proc/self/limits"),
     }  # fmt: skip
