@@ -155,6 +155,7 @@ class Outside:
         handle, name = tempfile.mkstemp(prefix="canary-descriptor-", dir=self.place)
         os.write(handle, CANARIES["descriptor"].encode())
         self.descriptor = os.dup2(handle, 97)
+        os.lseek(handle, 0, os.SEEK_SET)
         os.close(handle)
         Path(name).rename(self.place / CANARIES["descriptor"])
         os.environ[VARIABLE] = CANARIES["variable"]
@@ -243,6 +244,7 @@ class Outside:
         found += [f"called: {kind}" for kind in sorted(set(self.listener.called))]
         if (state := self._process_state()) is not None:
             found.append(f"process: {state}")
+        os.lseek(self.descriptor, 0, os.SEEK_SET)
         if found:
             self._again()
         return tuple(found)
@@ -263,7 +265,6 @@ class Outside:
     def _again(self) -> None:
         os.ftruncate(self.descriptor, 0)
         os.pwrite(self.descriptor, CANARIES["descriptor"].encode(), 0)
-        os.lseek(self.descriptor, 0, os.SEEK_SET)
         broken = self._look() != self._state
         if broken:
             self._restore()
