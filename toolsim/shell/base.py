@@ -53,6 +53,9 @@ class ProgramResult:
 ProgramRunner: TypeAlias = Callable[[ProgramRun, "World"], Awaitable[ProgramResult]]
 """Answers one program run. What it raises stops the whole command and is raised again by `Shell.run`."""
 
+Hearer: TypeAlias = Callable[[str, bytes], None]
+"""Gets each piece that a command writes, with its stream ("out" or "err"); called from any thread."""
+
 
 @dataclass(frozen=True, slots=True)
 class ShellRun:

@@ -14,12 +14,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from toolsim.actions import Unknown
-from toolsim.scaffolds.base import shell_env
 from toolsim.shell import bashkit_faults as faults
-from toolsim.shell.base import ProgramRunner, ShellCommand, ShellRun
+from toolsim.shell.base import Hearer, ProgramRunner, ShellCommand, ShellRun
 from toolsim.shell.bashkit_run import CommandRun, Setting
 from toolsim.shell.limits import Limits
-from toolsim.shell.sandbox import home_directory
+from toolsim.shell.sandbox import MAX_COMMAND, TOO_LONG, known_variables
 from toolsim.shell.screening import refusal
 from toolsim.shellparse import parse
 
@@ -49,19 +48,29 @@ class BashkitShell:
 
     async def run(self, command: ShellCommand, world: World, programs: ProgramRunner) -> ShellRun | Unknown:
         """See `toolsim.shell.base.Shell.run`."""
+        reason = self.refusal(command, world)
+        return reason if reason is not None else await self.contained(command, world, programs)
+
+    def refusal(self, command: ShellCommand, world: World) -> Unknown | None:
+        """Why the command is not run at all, by its text and what is known of the session; `None`: it is run."""
         profile = world.profile
         if world.windows or profile.userland not in ("gnu", "bsd") or profile.shell not in ("bash", "sh", "zsh"):
             return Unknown(f"the {profile.userland} userland with {profile.shell} is not held")
+        if len(command.command.encode("utf-8", "surrogateescape")) > MAX_COMMAND:
+            return Unknown(TOO_LONG)
         parsed = parse(command.command)
-        home = home_directory(world)
-        known = {**({"HOME": home} if home else {}), **shell_env(world.env), **command.env}
-        reason = refusal(parsed, command.command, known, profile.shell)
-        reason = reason or faults.refusal(parsed, command.command, world, world.key(command.cwd))
-        if reason is not None:
-            return reason
+        reason = refusal(parsed, command.command, known_variables(command, world), profile.shell)
+        return reason or faults.refusal(parsed, command.command, world, world.key(command.cwd))
+
+    async def contained(
+        self, command: ShellCommand, world: World, programs: ProgramRunner, heard: Hearer | None = None
+    ) -> ShellRun | Unknown:
+        """Run a command whatever its text says; `heard` gets all that it prints. Raises as `run`."""
         if world.kind(command.cwd) == "absent":
             return Unknown(f"the directory {command.cwd} is not there")
-        return await CommandRun(Setting(command, parsed, world, programs, self.limits, known)).perform()
+        known = known_variables(command, world)
+        setting = Setting(command, parse(command.command), world, programs, self.limits, known, heard)
+        return await CommandRun(setting).perform()
 
     async def close(self) -> None:
         """Nothing is held."""

@@ -28,7 +28,7 @@ from toolsim.actions import (
 from toolsim.errors import ShellError
 from toolsim.shell import bashkit_forms as forms
 from toolsim.shell import clock as clocks
-from toolsim.shell.base import ProgramResult, ProgramRun, ProgramRunner, ShellCommand, ShellRun
+from toolsim.shell.base import Hearer, ProgramResult, ProgramRun, ProgramRunner, ShellCommand, ShellRun
 from toolsim.shell.bashkit_abi import FileError, Mounted
 from toolsim.shell.bashkit_doubts import Traces, doubt
 from toolsim.shell.bashkit_files import BIN, WorldFiles, interpreter
@@ -52,7 +52,8 @@ Builtin: TypeAlias = Callable[[Any], Awaitable[Any]]
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """What a run needs to know; `known` are the session's environment variables as far as known."""
+    """What a run needs to know; `known` are the session's environment variables as far as known, `heard` listens to
+    all output."""
 
     command: ShellCommand
     parsed: CommandLine
@@ -60,6 +61,7 @@ class Setting:
     programs: ProgramRunner
     limits: Limits
     known: Mapping[str, str]
+    heard: Hearer | None = None
 
 
 @dataclass(slots=True)
@@ -191,6 +193,9 @@ class CommandRun:
                 self._is.unordered = True
         self._is.pieces += pieces
         self._is.size += len(out) + len(err)
+        if self._set.heard is not None:
+            for stream, text in pieces:
+                self._set.heard(stream, text.encode("utf-8", "surrogateescape"))
         if self._is.size > self._set.limits.output:
             self._stop(ShellError(f"the command printed more than {self._set.limits.output} bytes"))
 

@@ -12,6 +12,10 @@ from toolsim.shell.base import ProgramResult
 
 _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 _DURATION = re.compile(r"(\d+\.?\d*|\.\d+)([smhd]?)")
+_MOMENT = re.compile(r"\d{1,12}(?:\.\d{1,20})?")
+_LONGEST = 1e8
+_WIDE = re.compile(r"%[-_0^#+:]*\d{3}")
+_ZONE = re.compile(r"(?![/:])(?!.*\.\.)[\w+\-/:,.<>]*")
 _ZONELESS = re.compile(r"[^%]|%[%snt]")
 
 
@@ -43,9 +47,10 @@ class Clock:
 
 
 def seconds(text: str) -> float | None:
-    """A duration as `sleep` and `timeout` take it; `None` if it is none."""
+    """A duration as `sleep` and `timeout` take it; `None` if it is none, or one that no command waits for."""
     match = _DURATION.fullmatch(text)
-    return None if match is None else float(match.group(1)) * _UNITS[match.group(2)]
+    value = None if match is None else float(match.group(1)) * _UNITS[match.group(2)]
+    return None if value is None or value > _LONGEST else value
 
 
 def answer(argv: tuple[str, ...], clock: Clock, zone: str | None, userland: str) -> ProgramResult | Unknown | None:
@@ -54,9 +59,9 @@ def answer(argv: tuple[str, ...], clock: Clock, zone: str | None, userland: str)
     if name == "sleep":
         return _sleep(argv[1:])
     if name == ":deadline":
-        end = clock.now + (seconds(argv[1]) or float("inf"))
-        if len(argv) > 2 and argv[2]:
-            end = min(end, float(argv[2]))
+        end = clock.now + (seconds(argv[1] if len(argv) > 1 else "") or float("inf"))
+        if len(argv) > 2 and (outer := _moment(argv[2])) is not None:
+            end = min(end, outer)
         return ProgramResult("" if end == float("inf") else f"{end!r}\n", "", 0)
     if name == "date":
         return _date(argv[1:], clock, zone, userland)
@@ -65,8 +70,12 @@ def answer(argv: tuple[str, ...], clock: Clock, zone: str | None, userland: str)
 
 def deadline(env: Mapping[str, str]) -> float | None:
     """The moment at which the `timeout` around a run ends it."""
-    text = env.get("__DEADLINE", "")
-    return float(text) if text else None
+    return _moment(env.get("__DEADLINE", ""))
+
+
+def _moment(text: str) -> float | None:
+    """A point in time as this module writes it; a command may write anything there."""
+    return float(text) if _MOMENT.fullmatch(text) else None
 
 
 def _sleep(arguments: tuple[str, ...]) -> ProgramResult | None:
@@ -80,8 +89,12 @@ def _date(arguments: tuple[str, ...], clock: Clock, zone: str | None, userland: 
     utc = len(words) < len(arguments)
     if len(words) > 1 or any(not w.startswith("+") for w in words):
         return None
+    if _WIDE.search("".join(words)):  # as many blanks or zeros as it says
+        return None
     if not clock.known:
         return Unknown("the session's time is not known")
+    if zone is not None and not _ZONE.fullmatch(zone):
+        return Unknown("the time zone is a file of the session's machine")
     form = words[0][1:] if words else None
     zoneless = form is not None and _ZONELESS.sub("", form) == ""
     if zone is None and not utc and not zoneless and userland != "gnu":

@@ -18,6 +18,7 @@ import json
 import os
 import re
 import sys
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -33,7 +34,7 @@ from toolsim.errors import ShellError
 from toolsim.shell import mounter, seccomp, userland
 from toolsim.shell.fuse import Files, Server
 from toolsim.shell.launch import Plan, Sandbox
-from toolsim.shell.limits import Limits, processes_with
+from toolsim.shell.limits import Limits
 from toolsim.shell.sandbox import SandboxShell, discard
 from toolsim.shell.source import Source
 from toolsim.shell.spool import VEIL
@@ -47,6 +48,7 @@ AT_ONCE = 8
 """Containers of one process that run at the same time; more commands wait."""
 EXECUTED_SECONDS = 600.0
 """What a command may take where programs are really executed."""
+_OFTEN = 0.1
 _LABEL = "deploysim.owner"
 _STANDING = frozenset({"/home", "/media", "/mnt", "/opt", "/root", "/srv", VEIL.rstrip("/")})
 """Directories of every Linux machine; what is in them only the session's own could tell."""
@@ -88,7 +90,7 @@ def identified(image: Image) -> Image:
 def open_container(cache: Path, source: Source, image: Image, limits: Limits | None = None) -> SandboxShell:
     """The engine as a `Shell`; `cache` and `source` as for the sandbox."""
     usual = Limits(seconds=EXECUTED_SECONDS) if image.executed else Limits()
-    return SandboxShell(cache, source, limits or usual, "container", Containers(cache, image, limits or usual))
+    return SandboxShell(cache, source, limits or usual, "container", Containers(cache, image))
 
 
 @functools.cache
@@ -132,7 +134,6 @@ class Containers:
 
     cache: Path
     image: Image
-    limits: Limits
 
     def toolbox(self) -> Toolbox:
         """See `toolsim.shell.sandbox.Maker`."""
@@ -162,7 +163,7 @@ class Containers:
     def open(self) -> ContainerStarter:
         """See `toolsim.shell.sandbox.Maker`."""
         _sweep(_client())
-        return ContainerStarter(identified(self.image), self.limits)
+        return ContainerStarter(identified(self.image))
 
 
 def _is_held(top: str, world: World) -> bool:
@@ -187,11 +188,8 @@ class _Contained(Sandbox):
     """A `Sandbox` that is a container."""
 
     first: int = 0
+    known: threading.Event = field(default_factory=threading.Event)
     stopped: bool = False
-
-    def processes(self) -> tuple[int, int]:
-        """See `Sandbox.processes`."""
-        return processes_with(self.first) if self.first else (0, 0)
 
 
 @dataclass(slots=True)
@@ -199,7 +197,6 @@ class ContainerStarter:
     """A `launch.Starter`: mounts in this process's own name space, commands as containers bound to them."""
 
     image: Image
-    limits: Limits
     loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.get_running_loop)
     _threads: concurrent.futures.ThreadPoolExecutor = field(
         default_factory=lambda: concurrent.futures.ThreadPoolExecutor(AT_ONCE, "container")
@@ -208,11 +205,11 @@ class ContainerStarter:
     _ids: dict[int, str] = field(default_factory=dict)
     _count: int = 0
 
-    def start(self, plan: Plan, files: Files) -> Sandbox:
+    def start(self, plan: Plan, files: Files, limits: Limits) -> Sandbox:
         """See `launch.Starter.start`."""
         self._count += 1
         sandbox = _Contained(self._count, self.loop.create_future())
-        work = self.loop.run_in_executor(self._threads, self._play, plan, files, sandbox)
+        work = self.loop.run_in_executor(self._threads, self._play, plan, files, limits, sandbox)
         self._works[sandbox.number] = work
         work.add_done_callback(functools.partial(_carry, sandbox.ended))
         return sandbox
@@ -235,14 +232,23 @@ class ContainerStarter:
                 _client().kill(container)
         self._threads.shutdown(wait=True)
 
-    def _play(self, plan: Plan, files: Files, sandbox: _Contained) -> int:
+    async def narrow(self, sandbox: Sandbox, processes: int) -> None:
+        """See `launch.Starter.narrow`."""
+        assert isinstance(sandbox, _Contained)
+        await asyncio.to_thread(sandbox.known.wait, 60)  # the engine tells a little later than the command
+        words = [sys.executable, "-I", "-S", mounter.__file__, "narrow", str(sandbox.first), str(processes)]
+        helper = await asyncio.create_subprocess_exec(*words, env={}, cwd="/")
+        if await helper.wait() != 0:
+            raise ShellError("the machine's own /proc could not be hidden from the container")
+
+    def _play(self, plan: Plan, files: Files, limits: Limits, sandbox: _Contained) -> int:
         """One command from its mounts to its end, in a thread."""
         with contextlib.ExitStack() as stack:
             server = self._mount(plan, files, stack)
             sandbox.server = server
             with _told("the container could not be run"):
                 client = _client()
-                container = self._create(client, plan)
+                container = self._create(client, plan, limits)
                 self._ids[sandbox.number] = container
                 stack.callback(self._remove, client, container, sandbox.number)
                 if sandbox.stopped:
@@ -251,7 +257,9 @@ class ContainerStarter:
                 if sandbox.stopped:
                     client.kill(container)
                 sandbox.first = int(client.inspect_container(container)["State"]["Pid"])
-                return self._ended(client, container)
+                sandbox.known.set()
+                with _watched(client, container, limits, sandbox):
+                    return _ended(client, container, limits)
 
     def _mount(self, plan: Plan, files: Files, stack: contextlib.ExitStack) -> Server:
         """The world's files below the plan's scratch directory, until the stack closes."""
@@ -273,13 +281,13 @@ class ContainerStarter:
             stack.callback(mounter.unmount, target)
         return server
 
-    def _create(self, client: Any, plan: Plan) -> str:
-        hard = self.limits.hard()
+    def _create(self, client: Any, plan: Plan, limits: Limits) -> str:
+        hard = limits.hard()
         executes = bool(self.image.executed)
         config = client.create_host_config(
             binds=list(_binds(plan)), read_only=True, network_mode="none", cap_drop=["ALL"], ipc_mode="none",
             security_opt=["no-new-privileges", "seccomp=" + _profile(executes=executes)],
-            pids_limit=2 * self.limits.processes, mem_limit=self.limits.memory, memswap_limit=self.limits.memory,
+            pids_limit=2 * limits.processes, mem_limit=limits.memory, memswap_limit=limits.memory,
             ulimits=[{"name": k.lower(), "soft": v, "hard": v} for k, v in hard.items() if k != "NPROC"],
             log_config={"type": "none"},
         )  # fmt: skip
@@ -293,22 +301,47 @@ class ContainerStarter:
         )  # fmt: skip
         return str(made["Id"])
 
-    def _ended(self, client: Any, container: str) -> int:
-        while True:
-            with contextlib.suppress(requests.exceptions.ReadTimeout, requests.exceptions.ConnectionError):
-                code = int(client.wait(container, timeout=3600)["StatusCode"])
-                break
-        state = client.inspect_container(container)["State"]
-        if state.get("OOMKilled"):
-            raise ShellError(f"the command used more than {self.limits.memory} bytes of memory")
-        if state.get("Error"):
-            raise ShellError(f"the container could not be run: {state['Error']}")
-        return code
-
     def _remove(self, client: Any, container: str, number: int) -> None:
         self._ids.pop(number, None)
         with contextlib.suppress(NotFound), _told("a container could not be removed"):
             client.remove_container(container, force=True)
+
+
+def _ended(client: Any, container: str, limits: Limits) -> int:
+    while True:
+        with contextlib.suppress(requests.exceptions.ReadTimeout, requests.exceptions.ConnectionError):
+            code = int(client.wait(container, timeout=3600)["StatusCode"])
+            break
+    state = client.inspect_container(container)["State"]
+    if state.get("OOMKilled"):
+        raise ShellError(f"the command used more than {limits.memory} bytes of memory")
+    if state.get("Error"):
+        raise ShellError(f"the container could not be run: {state['Error']}")
+    return code
+
+
+@contextlib.contextmanager
+def _watched(client: Any, container: str, limits: Limits, sandbox: _Contained) -> Iterator[None]:
+    """Kill a container that passes a bound which is lower than the engine's own."""
+    over = threading.Event()
+
+    def watch() -> None:
+        while not over.wait(_OFTEN):
+            processes, memory = mounter.use(sandbox.first)
+            what = "processes" if processes > limits.processes else "memory" if memory > limits.memory else ""
+            if what:
+                sandbox.over = what
+                with contextlib.suppress(DockerException, requests.RequestException):  # it may just have ended
+                    client.kill(container)
+                return
+
+    thread = threading.Thread(target=watch, name="container-watch", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
 
 
 def _carry(ended: asyncio.Future[int], work: asyncio.Future[int]) -> None:

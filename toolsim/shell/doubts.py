@@ -19,6 +19,7 @@ _GIT_NAMES = (
     "branches", "worktrees", "modules", "main", "master", "develop", "x.sample", "p.pack", "p.idx", "p.rev",
     "x.lock",
 )  # fmt: skip
+_MACHINE = re.compile(r"(?<![\w.])/(?:proc|sys)/")
 _REFUSED = ("__code=", "Read-only file system", "Operation not permitted", "Resource temporarily unavailable", "bwrap:")
 
 
@@ -37,8 +38,8 @@ class Traces:
     errors: str
 
 
-def doubt(traces: Traces, parsed: CommandLine, cwd: str, real: frozenset[str], secret: str) -> Unknown | None:
-    """Why the outcome is not certain. `secret` is a text of the host that must never be seen."""
+def doubt(traces: Traces, parsed: CommandLine, cwd: str, real: frozenset[str], host: tuple[str, ...]) -> Unknown | None:
+    """Why the outcome is not certain. `host` are paths of the host that must never be seen."""
     if path := _unknown_path(traces, parsed, cwd):
         return Unknown(f"the command reached {path}, which is not known")
     if program := _unrun(traces, parsed, real):
@@ -49,8 +50,10 @@ def doubt(traces: Traces, parsed: CommandLine, cwd: str, real: frozenset[str], s
         return Unknown("which lines the cut leaves out: the order of a walk is the file system's")
     if re.search(r"(^|[\s./:\"'])\.git/", traces.output) and any(i.name != "git" for i in parsed.invocations):
         return Unknown("the output shows the inside of .git, which is not the session's own")
-    if secret in traces.output:
+    if any(path in traces.output for path in host):
         return Unknown("the output names a path of the host")
+    if _MACHINE.search(traces.errors):
+        return Unknown("the command reads the machine itself (/proc, /sys)")
     if text := next((t for t in _REFUSED if t in traces.errors), None):
         return Unknown(f"the sandbox itself got in the way: {text}")
     return None

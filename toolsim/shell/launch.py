@@ -17,7 +17,7 @@ from typing import Protocol
 from toolsim.errors import ShellError
 from toolsim.shell import seccomp
 from toolsim.shell.fuse import Files, Server
-from toolsim.shell.limits import processes_below
+from toolsim.shell.limits import Limits
 
 _SCRIPT = Path(__file__).with_name("mounter.py")
 
@@ -47,7 +47,8 @@ class Plan:
     def write(self) -> Path:
         """Leave the plan as JSON in the scratch directory."""
         text = {
-            "scratch": str(self.scratch), "overlays": self.overlay_mounts(), "argv": self.words(), "stdin": self.stdin,
+            "scratch": str(self.scratch), "overlays": self.overlay_mounts(), "options": self.options(),
+            "argv": list(self.argv), "stdin": self.stdin,
             "limits": dict(self.limits), "filter": (seccomp.program() or b"").hex(),
         }  # fmt: skip
         path = self.scratch / "plan.json"
@@ -66,10 +67,10 @@ class Plan:
             found.append((posixpath.join(base, "on", overlay.name), options))
         return found
 
-    def words(self) -> list[str]:
-        """The command line of bubblewrap."""
+    def options(self) -> list[str]:
+        """The options of bubblewrap."""
         words = [
-            "bwrap", "--unshare-user", "--uid", "1000", "--gid", "1000", "--unshare-pid", "--unshare-net",
+            "--unshare-user", "--uid", "1000", "--gid", "1000", "--unshare-pid", "--unshare-net",
             "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try", "--cap-drop", "ALL", "--die-with-parent",
             "--new-session", "--clearenv",
         ]  # fmt: skip
@@ -77,22 +78,21 @@ class Plan:
             words += ["--setenv", name, value]
         for option, source, place in self.binds:
             words += [option, source, place] if source else [option, place]
-        return [*words, "--chdir", self.cwd, *self.argv]
+        return [*words, "--chdir", self.cwd]
 
 
 @dataclass(slots=True)
 class Sandbox:
-    """One started sandbox. `ended` gives its exit code (negative: a signal), `peak` the KiB of its largest process."""
+    """One started sandbox. `ended` gives its exit code (negative: a signal), `peak` the KiB of its largest process,
+    `over` the bound (processes, memory) for which it was ended."""
 
     number: int
     ended: asyncio.Future[int]
     server: Server | None = None
     pid: int | None = None
     peak: int = 0
-
-    def processes(self) -> tuple[int, int]:
-        """How many processes it holds, and their bytes in memory; zeros while that cannot be told."""
-        return processes_below(self.pid)
+    over: str = ""
+    narrowed: asyncio.Future[bool] | None = None
 
 
 class Starter(Protocol):
@@ -100,11 +100,20 @@ class Starter(Protocol):
 
     loop: asyncio.AbstractEventLoop
 
-    def start(self, plan: Plan, files: Files) -> Sandbox:
+    def start(self, plan: Plan, files: Files, limits: Limits) -> Sandbox:
         """Start the plan with `files` behind its FUSE mount; what goes wrong is an error of `ended`.
+
+        Its processes and memory are watched: `over` says what it was ended for.
 
         Raises:
             ShellError: nothing can be started any more.
+        """
+
+    async def narrow(self, sandbox: Sandbox, processes: int) -> None:
+        """Leave nothing in its `/proc` but its own processes, at most so many; it must have started.
+
+        Raises:
+            ShellError: the kernel refused, or the sandbox is gone.
         """
 
     async def stop(self, sandbox: Sandbox) -> None:
@@ -139,8 +148,10 @@ class Mounter:
         mounter.loop.add_reader(ours, mounter._heard)
         return mounter
 
-    def start(self, plan: Plan, files: Files) -> Sandbox:
+    def start(self, plan: Plan, files: Files, limits: Limits) -> Sandbox:
         """Start the plan with `files` behind its FUSE mount; a refused mount is an error of `ended`.
+
+        The other process watches its processes and memory, however busy this one is.
 
         Raises:
             ShellError: the mounter is gone.
@@ -148,8 +159,21 @@ class Mounter:
         number = next(self._numbers)
         sandbox = Sandbox(number, self.loop.create_future())
         self._running[number] = (sandbox, files)
-        self._send({"id": number, "plan": str(plan.write())})
+        bounds = {"processes": limits.processes, "memory": limits.memory}
+        self._send({"id": number, "plan": str(plan.write()), **bounds})
         return sandbox
+
+    async def narrow(self, sandbox: Sandbox, processes: int) -> None:
+        """Leave nothing in its `/proc` but its own processes, at most so many; it must have started.
+
+        Raises:
+            ShellError: the kernel refused, or the sandbox is gone.
+        """
+        sandbox.narrowed = self.loop.create_future()
+        self._send({"id": sandbox.number, "narrow": processes})
+        await asyncio.wait((sandbox.narrowed, sandbox.ended), timeout=10, return_when=asyncio.FIRST_COMPLETED)
+        if not sandbox.narrowed.done() or not sandbox.narrowed.result():
+            raise ShellError("the machine's own /proc could not be hidden from the sandbox")
 
     async def stop(self, sandbox: Sandbox) -> None:
         """Kill what still runs in it and wait until its mounts are gone."""
@@ -184,8 +208,15 @@ class Mounter:
         if told["id"] == 0:
             self._fail_all(told["error"])
             return
+        if told["id"] not in self._running:
+            return
         sandbox, files = self._running[told["id"]]
-        if descriptors:
+        if "over" in told:
+            sandbox.over = told["over"]
+        elif "narrowed" in told:
+            if sandbox.narrowed is not None and not sandbox.narrowed.done():
+                sandbox.narrowed.set_result(told["narrowed"])
+        elif descriptors:
             sandbox.server = Server(descriptors[0], files)
             sandbox.pid = told["pid"]
             sandbox.server.start()

@@ -8,7 +8,6 @@ from pathlib import Path
 
 from toolsim.errors import ShellError
 
-_PAGE = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096
 MAX_DEPTH = 250
 """So many directories inside of one another are walked through; more fail the command."""
 
@@ -34,6 +33,22 @@ class Limits:
         lower limit, so the command fails.
         """
         return {"AS": 4 * self.memory, "FSIZE": 2 * self.disk, "CORE": 0, "NOFILE": 1024, "NPROC": 10 * self.processes}
+
+    def pids(self) -> int:
+        """How many process numbers a sandbox has, where the kernel lets it have a bound of its own: the first 300 are
+        not given twice."""
+        return 300 + 2 * self.processes
+
+    def check_bounds(self, over: str) -> None:
+        """Look at what a sandbox was ended for.
+
+        Raises:
+            ShellError: it was one of its bounds.
+        """
+        if over == "processes":
+            raise ShellError(f"the command started more than {self.processes} processes")
+        if over == "memory":
+            raise ShellError(f"the command used more than {self.memory} bytes of memory")
 
     def check_peak(self, kilobytes: int) -> None:
         """Look at the largest process there was.
@@ -93,34 +108,3 @@ def measure(place: Path, limits: Limits) -> tuple[int, int]:
         except OSError:  # gone meanwhile, or a path that is too long to be named
             continue
     return size, count
-
-
-def processes_below(pid: int | None) -> tuple[int, int]:
-    """How many processes the sandbox of a bubblewrap holds, and their bytes in memory; zeros where that cannot be told.
-
-    Memory that several processes share counts once for each.
-    """
-    try:
-        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    except OSError:
-        return 0, 0
-    return processes_with(int(children[0])) if children else (0, 0)
-
-
-def processes_with(first: int) -> tuple[int, int]:
-    """The same of the process name space whose first process has this number here."""
-    try:
-        own = Path(f"/proc/{first}/root/proc")
-        if own.stat().st_dev == Path("/proc").stat().st_dev:  # it has not entered its own root yet: these are ours
-            return 0, 0
-        inside = [p for p in own.iterdir() if p.name.isdigit()]
-    except OSError:
-        return 0, 0
-    resident = 0
-    for process in inside:
-        try:
-            fields = (process / "statm").read_text().split()
-        except OSError:
-            continue
-        resident += (int(fields[1]) - int(fields[2])) * _PAGE if len(fields) > 2 else 0
-    return len(inside), resident

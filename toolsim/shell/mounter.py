@@ -1,8 +1,10 @@
 """A small process that starts sandboxes: it stands in name spaces of its own and makes no threads.
 
 Run as a script (`python -I -S mounter.py SOCKET`); imports nothing of this package. Over the socket it takes
-`{"id", "plan"}` (the path of a JSON plan: scratch, mounts, argv, stdin) and `{"id", "kill": true}`; it sends the FUSE
-descriptor of a started sandbox, then `{"id", "error"}` if it could not be mounted, and in the end
+`{"id", "plan", "processes", "memory"}` (the path of a JSON plan, and bounds), `{"id", "kill": true}` and
+`{"id", "narrow": N}` (leave nothing in the sandbox's `/proc` but its own processes, and allow no more than N of them).
+It sends the FUSE descriptor of a started sandbox, then `{"id", "error"}` if it could not be mounted,
+`{"id", "narrowed"}` (false: the kernel refused), `{"id", "over"}` (the bound for which it was killed), and in the end
 `{"id", "code", "peak"}` (peak: KiB of the largest process).
 """
 
@@ -16,10 +18,17 @@ import select
 import signal
 import socket
 import sys
+import time
+from typing import Any, NamedTuple
 
 _NEW_USER, _NEW_MOUNT, _NEW_UTS, _NEW_IPC, _NEW_NET = 0x10000000, 0x00020000, 0x04000000, 0x08000000, 0x40000000
+_NEW_PID = 0x20000000
+_PAGE = os.sysconf("SC_PAGE_SIZE")
+_OFTEN = 0.1
+_LEAST_PIDS = 400  # the kernel takes no less than 301
 _PRIVATE = 0x4000 | 0x40000  # MS_REC | MS_PRIVATE
 FUSE = "fd={},rootmode=40000,user_id=0,group_id=0"
+_REMOUNT = 0x20 | 0x1 | 0x2 | 0x4 | 0x8  # MS_REMOUNT | MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC
 _LIBC = ctypes.CDLL(None, use_errno=True)
 
 
@@ -73,8 +82,62 @@ def start(path: str, number: int, link: socket.socket) -> None:
         _limit(getattr(resource, f"RLIMIT_{name}"), value)
     argv = plan["argv"]
     if plan["filter"]:
-        argv = [argv[0], "--seccomp", str(_readable(bytes.fromhex(plan["filter"]))), *argv[1:]]
+        argv = ["--seccomp", str(_readable(bytes.fromhex(plan["filter"]))), *argv]
+    words = b"".join(os.fsencode(word) + b"\0" for word in plan["options"])  # unseen in the command line of process 1
+    argv = ["bwrap", "--args", str(_readable(words)), *argv]
     os.execvpe(argv[0], argv, {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"})
+
+
+def narrow(bubblewrap: int, processes: int) -> bool:
+    """Whether the `/proc` of a started sandbox now holds its processes only (`subset=pid`, Linux 5.8).
+
+    Since Linux 6.14 it gets a `pid_max` of its own too: NPROC does not hold whoever is root outside.
+    """
+    try:
+        return narrow_space(first_of(bubblewrap), processes)
+    except (OSError, IndexError):
+        return False
+
+
+def first_of(bubblewrap: int) -> int:
+    """The number here of the first process in the sandbox of a bubblewrap."""
+    with open(f"/proc/{bubblewrap}/task/{bubblewrap}/children") as stream:  # noqa: PTH123
+        return int(stream.read().split()[0])
+
+
+def narrow_space(inside: int, processes: int) -> bool:
+    """The same for the name space of a process by its number here; in a process without threads."""
+    helper = os.fork()
+    if helper:
+        return os.waitpid(helper, 0)[1] == 0
+    try:
+        mounts = os.open(f"/proc/{inside}/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
+        _checked(_LIBC.setns(os.open(f"/proc/{inside}/ns/pid", os.O_RDONLY | os.O_CLOEXEC), _NEW_PID), "setns")
+        inner = os.fork()
+        if inner:
+            os._exit(0 if os.waitpid(inner, 0)[1] == 0 else 1)
+        if _has_own_pid_max():
+            with open("/proc/sys/kernel/pid_max", "w") as stream:  # noqa: PTH123
+                stream.write(str(max(processes, _LEAST_PIDS)))
+        _checked(_LIBC.setns(mounts, _NEW_MOUNT), "setns")
+        for place in _mounted_below("/proc/"):  # an engine mounts parts of it once more
+            unmount(place)
+        mount("proc", "/proc", "proc", _REMOUNT, "subset=pid")
+    except OSError:
+        os._exit(1)
+    os._exit(0)
+
+
+def _mounted_below(place: str) -> list[str]:
+    with open("/proc/self/mountinfo") as stream:  # noqa: PTH123
+        found = [line.split()[4] for line in stream]
+    return [point for point in reversed(found) if point.startswith(place)]
+
+
+def _has_own_pid_max() -> bool:
+    """Before Linux 6.14 the setting is the whole machine's, and must not be touched."""
+    numbers = os.uname().release.split(".")[:2]
+    return all(n.isdigit() for n in numbers) and tuple(map(int, numbers)) >= (6, 14)
 
 
 def _limit(which: int, value: int) -> None:
@@ -91,14 +154,55 @@ def _readable(data: bytes) -> int:
     return descriptor
 
 
+class Started(NamedTuple):
+    """A sandbox by its number, with the bounds of what all of its processes may be and hold in memory (bytes)."""
+
+    number: int
+    processes: int
+    memory: int
+
+    def excess(self, bubblewrap: int) -> str | None:
+        """Which bound is passed."""
+        try:
+            count, memory = use(first_of(bubblewrap))
+        except (OSError, IndexError):
+            return None
+        return "processes" if count > self.processes else "memory" if memory > self.memory else None
+
+
+def use(inside: int) -> tuple[int, int]:
+    """How many processes there are with this one in its name space, and their bytes in memory; zeros while that cannot
+    be told.
+
+    Memory that several processes share is left out.
+    """
+    try:
+        own = f"/proc/{inside}/root/proc"
+        if os.stat(own).st_dev == os.stat("/proc").st_dev:  # noqa: PTH116 - not in its own root yet: these are ours
+            return 0, 0
+        found = [name for name in os.listdir(own) if name.isdigit()]  # noqa: PTH208
+    except OSError:
+        return 0, 0
+    resident = 0
+    for process in found:
+        try:
+            with open(f"{own}/{process}/statm") as stream:  # noqa: PTH123
+                fields = stream.read().split()
+        except OSError:
+            continue
+        resident += (int(fields[1]) - int(fields[2])) * _PAGE if len(fields) > 2 else 0
+    return len(found), resident
+
+
 def serve(link: socket.socket) -> None:
-    """Start and end sandboxes until the other side closes the socket."""
-    children: dict[int, int] = {}
+    """Start, watch and end sandboxes until the other side closes the socket."""
+    children: dict[int, Started] = {}
     wake_r, wake_w = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
     signal.signal(signal.SIGCHLD, lambda *_: None)
     signal.set_wakeup_fd(wake_w, warn_on_full_buffer=False)
+    looked = time.monotonic()
     while True:
-        readable, _, _ = select.select([link.fileno(), wake_r], [], [])
+        readable, _, _ = select.select([link.fileno(), wake_r], [], [], _OFTEN if children else None)
         if wake_r in readable:
             os.read(wake_r, 4096)
             _reap(children, link)
@@ -107,19 +211,33 @@ def serve(link: socket.socket) -> None:
             if not message:
                 break
             _obey(json.loads(message), children, link)
+        if time.monotonic() - looked > _OFTEN:
+            for pid, started in children.items():
+                if (what := started.excess(pid)) is not None:
+                    os.kill(pid, signal.SIGKILL)
+                    _tell(link, id=started.number, over=what)
+            looked = time.monotonic()
     for pid in children:
         os.kill(pid, signal.SIGKILL)
 
 
-def _obey(order: dict[str, object], children: dict[int, int], link: socket.socket) -> None:
-    number = int(str(order["id"]))
+def _tell(link: socket.socket, **told: object) -> None:
+    link.send(json.dumps(told).encode())
+
+
+def _obey(order: dict[str, Any], children: dict[int, Started], link: socket.socket) -> None:
+    number = int(order["id"])
+    running = next((pid for pid, started in children.items() if started.number == number), None)
     if "kill" in order:
-        for pid in [p for p, n in children.items() if n == number]:
-            os.kill(pid, signal.SIGKILL)
+        if running is not None:
+            os.kill(running, signal.SIGKILL)
+        return
+    if "narrow" in order:
+        _tell(link, id=number, narrowed=running is not None and narrow(running, int(order["narrow"])))
         return
     pid = os.fork()
     if pid:
-        children[pid] = number
+        children[pid] = Started(number, int(order["processes"]), int(order["memory"]))
         return
     try:
         signal.set_wakeup_fd(-1)
@@ -127,28 +245,29 @@ def _obey(order: dict[str, object], children: dict[int, int], link: socket.socke
             signal.signal(number_of_signal, signal.SIG_DFL)
         start(str(order["plan"]), number, link)
     except OSError as error:
-        link.send(json.dumps({"id": number, "error": str(error)}).encode())
+        _tell(link, id=number, error=str(error))
     finally:
         os._exit(90)
 
 
-def _reap(children: dict[int, int], link: socket.socket) -> None:
+def _reap(children: dict[int, Started], link: socket.socket) -> None:
     while children:
         pid, status, used = os.wait4(-1, os.WNOHANG)
         if pid == 0:
             return
-        number = children.pop(pid, None)
-        if number is not None:
-            code = os.waitstatus_to_exitcode(status)
-            link.send(json.dumps({"id": number, "code": code, "peak": used.ru_maxrss}).encode())
+        started = children.pop(pid, None)
+        if started is not None:
+            _tell(link, id=started.number, code=os.waitstatus_to_exitcode(status), peak=used.ru_maxrss)
 
 
+if __name__ == "__main__" and sys.argv[1] == "narrow":
+    sys.exit(0 if narrow_space(int(sys.argv[2]), int(sys.argv[3])) else 1)
 if __name__ == "__main__":
     with socket.socket(fileno=int(sys.argv[1])) as connection:
         connection.set_inheritable(False)
         try:
             enter()
         except OSError as failure:
-            connection.send(json.dumps({"id": 0, "error": str(failure)}).encode())
+            _tell(connection, id=0, error=str(failure))
         else:
             serve(connection)

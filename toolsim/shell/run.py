@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,11 +26,11 @@ from toolsim.actions import (
 from toolsim.errors import ShellError
 from toolsim.shell import clock as clocks
 from toolsim.shell import launch
-from toolsim.shell.base import ProgramResult, ProgramRun, ProgramRunner, ShellCommand, ShellRun
+from toolsim.shell.base import Hearer, ProgramResult, ProgramRun, ProgramRunner, ShellCommand, ShellRun
 from toolsim.shell.doubts import Traces, doubt, zsh_doubt
 from toolsim.shell.layout import Layout, lay_out
 from toolsim.shell.limits import Disk, Limits
-from toolsim.shell.spool import VEIL, Request, Spool
+from toolsim.shell.spool import MAX_STATE, MAX_WAITING, VEIL, Request, Spool
 from toolsim.shell.territory import Territory, program_paths
 from toolsim.shell.toolbox import Toolbox
 from toolsim.shellparse import CommandLine
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from toolsim.world import World
 
 OWN_VARIABLE = re.compile(r"PATH|BASH_ENV|GIT_\w*|__\w*|PWD|OLDPWD|SHLVL|_|LC_ALL|TZ|BASH_\w*")
-_EXPORTED = re.compile(r'^declare -\w*x\w* (\w+)(?:="((?:[^"\\]|\\.)*)")?$', re.M)
+_EXPORTED = re.compile(r'^declare -[A-Za-wyz]*x[A-Za-z]* (\w+)(?:="((?:[^"\\]|\\.)*)")?$', re.M)
 _BIN = ("/usr/bin/", "/usr/local/bin/", "/bin/", "/usr/sbin/", "/sbin/")
 _WALKERS = frozenset({"git", "find", "diff", "cp", "ls", "tar", "rsync", "du", "rg", "bash", "sh"})
 _FILTERS = frozenset(
@@ -54,7 +54,8 @@ _BESIDE_GIT = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """What a run needs to know; `known` are the session's environment variables as far as known."""
+    """What a run needs to know; `known` are the session's environment variables as far as known, `heard` listens to
+    all output."""
 
     command: ShellCommand
     parsed: CommandLine
@@ -65,6 +66,7 @@ class Setting:
     limits: Limits
     starter: launch.Starter
     known: Mapping[str, str]
+    heard: Hearer | None = None
 
 
 @dataclass(slots=True)
@@ -99,6 +101,7 @@ class CommandRun:
         self._tasks: set[asyncio.Task[None]] = set()
         self._stop: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._layout: Layout | None = None
+        self._sandbox: launch.Sandbox | None = None
 
     async def perform(self) -> ShellRun | Unknown:
         """Start, serve, end, and look at what is left."""
@@ -112,16 +115,19 @@ class CommandRun:
         loop = asyncio.get_running_loop()
         loop.add_reader(self._spool.bell, self._rung)
         try:
-            sandbox = s.starter.start(self._layout.plan, territory)
+            sandbox = self._sandbox = s.starter.start(self._layout.plan, territory, s.limits)
             try:
                 code = await self._wait(sandbox)
             finally:
                 await self._end(sandbox)
+            s.limits.check_bounds(sandbox.over)
             s.limits.check_peak(sandbox.peak)
         finally:
             loop.remove_reader(self._spool.bell)
-            state = self._final_state()
-            self._spool.close()
+            try:
+                state = self._final_state()
+            finally:
+                self._spool.close()
         if not self._is.began:
             raise ShellError(f"the sandbox did not start: {self._text('err').strip()}")
         if self._is.unknown is not None:
@@ -137,6 +143,8 @@ class CommandRun:
         def written(stream: str, data: bytes) -> None:
             self._is.pieces.append((stream, data))
             self._is.size += len(data)
+            if s.heard is not None:
+                s.heard(stream, data)
             if self._is.size > s.limits.output:
                 loop.call_soon_threadsafe(
                     self._fail, ShellError(f"the command printed more than {s.limits.output} bytes")
@@ -160,7 +168,7 @@ class CommandRun:
 
     async def _wait(self, sandbox: launch.Sandbox) -> int:
         """The exit code, once the command ends by itself or is stopped."""
-        watch = asyncio.ensure_future(self._watch(sandbox))
+        watch = asyncio.ensure_future(self._watch())
         try:
             await asyncio.wait((sandbox.ended, self._stop), return_when=asyncio.FIRST_COMPLETED)
             if self._stop.done():
@@ -177,8 +185,8 @@ class CommandRun:
         await self._set.starter.stop(sandbox)
         self._rung()
 
-    async def _watch(self, sandbox: launch.Sandbox) -> None:
-        """Stop a command that takes too long by itself or too much of the machine."""
+    async def _watch(self) -> None:
+        """Stop a command that takes too long by itself or writes too much."""
         active, step, limits = 0.0, 0.1, self._set.limits
         disk = Disk(self._scratch, limits)
         while True:
@@ -186,11 +194,6 @@ class CommandRun:
             active += 0.0 if self._is.waiting else step
             if active > limits.seconds:
                 self._fail(ShellError(f"the command ran for more than {limits.seconds:g} s"))
-            count, memory = sandbox.processes()
-            if count > limits.processes:
-                self._fail(ShellError(f"the command started more than {limits.processes} processes"))
-            if memory > limits.memory:
-                self._fail(ShellError(f"the command used more than {limits.memory} bytes of memory"))
             if disk.fell() and (much := await asyncio.to_thread(disk.excess)) is not None:
                 self._fail(ShellError(much))
 
@@ -203,16 +206,34 @@ class CommandRun:
             self._stop.set_result(None)
 
     def _rung(self) -> None:
-        for line in self._spool.rung():
+        try:
+            self._heed(self._spool.rung())
+        except ShellError as error:
+            self._fail(error)
+
+    def _heed(self, lines: list[str]) -> None:
+        for line in lines:
             if line == "start":
-                self._is.began = True
+                if not self._is.began:
+                    self._is.began = True
+                    self._begin(self._let_begin())
             elif line.endswith(" failed"):
-                trouble = self._spool.read(f"{line.split()[0]}.trouble") or b""
-                self._fail(ShellError(f"a program's effects could not be applied: {trouble.decode(errors='replace')}"))
+                self._fail(ShellError(f"a program's effects could not be applied: {self._spool.trouble(line)}"))
+            elif len(self._tasks) > MAX_WAITING:
+                self._fail(ShellError(f"more than {MAX_WAITING} programs of the command wait at once"))
             elif not self._stop.done():
-                task = asyncio.ensure_future(self._serve(line))
-                self._tasks.add(task)
-                task.add_done_callback(self._served)
+                self._begin(self._serve(line))
+
+    def _begin(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._served)
+
+    async def _let_begin(self) -> None:
+        """The sandbox stands: what the machine shows of itself goes, then the command may begin."""
+        assert self._sandbox is not None
+        await self._set.starter.narrow(self._sandbox, self._set.limits.pids())
+        self._spool.go()
 
     def _served(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
@@ -317,7 +338,7 @@ class CommandRun:
 
     def _final_state(self) -> tuple[str | None, dict[str, str]]:
         """Directory and exported variables as the shell left them."""
-        cwd, env = self._spool.read("state.cwd"), self._spool.read("state.env")
+        cwd, env = self._spool.read("state.cwd", MAX_STATE), self._spool.read("state.env", MAX_STATE)
         place = None if cwd is None else cwd.decode("utf-8", "surrogateescape").removesuffix("\n")
         found = _EXPORTED.findall((env or b"").decode("utf-8", "surrogateescape"))
         return place, {k: re.sub(r"\\(.)", r"\1", v) for k, v in found if not OWN_VARIABLE.fullmatch(k)}
@@ -335,7 +356,9 @@ class CommandRun:
             frozenset(territory.git_listed),
             frozenset(self._is.executed), created, self._text(), self._text("err"),
         )  # fmt: skip
-        reason = doubt(traces, s.parsed, cwd, territory.real, str(self._scratch))
+        assert self._layout is not None
+        lowers = [lower for overlay in self._layout.plan.overlays for lower in overlay.lowers if lower.startswith("/")]
+        reason = doubt(traces, s.parsed, cwd, territory.real, (str(self._scratch), str(s.toolbox.root), *lowers))
         if reason is None and s.world.profile.shell == "zsh":
             reason = zsh_doubt(traces.errors)
         if reason is not None:

@@ -18,7 +18,6 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -28,7 +27,7 @@ from toolsim.actions import REWRITTEN, Unknown
 from toolsim.errors import ShellError
 from toolsim.scaffolds.base import shell_env
 from toolsim.shell import launch, toolbox
-from toolsim.shell.base import ProgramRunner, ShellCommand, ShellRun
+from toolsim.shell.base import Hearer, ProgramRunner, ShellCommand, ShellRun
 from toolsim.shell.limits import Limits
 from toolsim.shell.run import CommandRun, Setting
 from toolsim.shell.screening import refusal
@@ -36,6 +35,7 @@ from toolsim.shell.territory import Nothing
 from toolsim.shellparse import CommandLine, git_subcommand, parse
 
 MAX_COMMAND = 120_000
+TOO_LONG = "the command line is longer than an argument may be"
 _WINDOWS_PATH = re.compile(r"(?<![\w/])[A-Za-z]:[\\/]|\\\w")
 _POSIX_DRIVE = re.compile(r"(?<![\w/.])/([a-z])/(?=\w)")
 HOOKS = (".husky", "lefthook.yml", ".lefthook.yml", "lefthook.yaml", ".pre-commit-config.yaml", ".githooks")
@@ -71,7 +71,7 @@ def probe() -> str | None:
         mounter = launch.Mounter.open()
         try:
             plan = launch.Plan(scratch, (launch.Overlay("o", ("lower",)),), binds, {}, "/", ("true",), "/dev/null")
-            sandbox = mounter.start(plan, Nothing())
+            sandbox = mounter.start(plan, Nothing(), Limits())
             await asyncio.wait([sandbox.ended], timeout=20)
             code = sandbox.ended.result() if sandbox.ended.done() else None
             await mounter.stop(sandbox)
@@ -135,19 +135,50 @@ class SandboxShell:
     async def run(self, command: ShellCommand, world: World, programs: ProgramRunner) -> ShellRun | Unknown:
         """See `toolsim.shell.base.Shell.run`."""
         spelt, command = command.command, _posix(command, world)
-        parsed = parse(command.command)
-        known = _environment(command, world)
-        if (reason := _unsuited(command, world) or _unanswerable(command, parsed, world, known)) is not None:
+        if (reason := self.refusal(command, world)) is not None:
             return reason
-        maker = self.maker or Bubblewrap(self.cache)
+        done = await self.contained(command, world, programs)
+        if spelt != command.command and isinstance(done, ShellRun) and _POSIX_DRIVE.search(done.output.output):
+            return Unknown("which spelling of a path the machine's programs print")
+        return done
+
+    def refusal(self, command: ShellCommand, world: World) -> Unknown | None:
+        """Why the command is not run at all, by its text and what is known of the session; `None`: it is run."""
+        if world.profile.userland not in ("gnu", "bsd") or world.profile.shell not in ("bash", "sh", "zsh"):
+            return Unknown(f"the {world.profile.userland} userland with {world.profile.shell} is not held")
+        if any(fact.text == REWRITTEN for fact in world.facts):
+            return Unknown(REWRITTEN)
+        if len(command.command.encode("utf-8", "surrogateescape")) > MAX_COMMAND:
+            return Unknown(TOO_LONG)
+        if world.windows and _WINDOWS_PATH.search(command.command):
+            return Unknown("a path in the spelling of Windows")
+        parsed = parse(command.command)
+        reason = refusal(parsed, command.command, known_variables(command, world), world.profile.shell)
+        reason = reason or _git_refusal(parsed, command.command, world)
+        return reason or self._by().refusal(parsed, world, world.key(command.cwd))
+
+    async def contained(
+        self, command: ShellCommand, world: World, programs: ProgramRunner, heard: Hearer | None = None
+    ) -> ShellRun | Unknown:
+        """Run a command whatever its text says: what holds it then is the sandbox alone.
+
+        `heard` gets all that it prints, of a command whose outcome is then doubted too. Raises as `run`.
+        """
+        if world.kind(command.cwd) == "absent":
+            return Unknown(f"the directory {command.cwd} is not there")
+        if len(command.command.encode("utf-8", "surrogateescape")) > MAX_COMMAND:
+            return Unknown(TOO_LONG)
+        if any(c in world.key(command.cwd) + world.root for c in ":,\\'\"\n"):
+            return Unknown("the path has characters that an overlay's options cannot hold")
+        parsed, known = parse(command.command), known_variables(command, world)
         if self._toolbox is None:
-            self._toolbox = await asyncio.to_thread(maker.toolbox)
+            self._toolbox = await asyncio.to_thread(self._by().toolbox)
         if world.profile.userland not in self._toolbox.bins:
             return Unknown(f"the {world.profile.userland} userland is not held")
-        if (reason := maker.refusal(parsed, world, world.key(command.cwd))) is not None:
-            return reason
-        starter = self._open_starter(maker)
-        setting = Setting(command, parsed, world, programs, self._toolbox, self.source, self.limits, starter, known)
+        starter = self._open_starter()
+        setting = Setting(
+            command, parsed, world, programs, self._toolbox, self.source, self.limits, starter, known, heard
+        )  # fmt: skip
         scratch = Path(tempfile.mkdtemp(prefix=f"ds-{os.getpid()}-"))
         try:
             done = await CommandRun(setting, scratch).perform()
@@ -159,8 +190,6 @@ class SandboxShell:
         shows_ids = isinstance(done, ShellRun) and uses_git and _SHORT_ID.search(done.output.output) is not None
         if shows_ids and world.profile.parameters.get("git_abbrev") == 0:
             return Unknown("how long the short ids of this repository were")
-        if spelt != command.command and isinstance(done, ShellRun) and _POSIX_DRIVE.search(done.output.output):
-            return Unknown("which spelling of a path the machine's programs print")
         return done
 
     async def close(self) -> None:
@@ -169,13 +198,16 @@ class SandboxShell:
         if starter is not None:
             await asyncio.to_thread(starter.close)
 
-    def _open_starter(self, maker: Maker) -> launch.Starter:
+    def _by(self) -> Maker:
+        return self.maker or Bubblewrap(self.cache)
+
+    def _open_starter(self) -> launch.Starter:
         """One for all commands of an event loop."""
         if self._starter is not None and self._starter.loop is not asyncio.get_running_loop():
             self._starter.close()
             self._starter = None
         if self._starter is None:
-            self._starter = maker.open()
+            self._starter = self._by().open()
         return self._starter
 
 
@@ -191,37 +223,6 @@ def _posix(command: ShellCommand, world: World) -> ShellCommand:
         rf"(?<![\w/\\:])([{drive.group(1)}c]):/(?=\w)", lambda m: f"/{m.group(1).lower()}/", command.command, flags=re.I
     )
     return replace(command, command=text)
-
-
-def _environment(command: ShellCommand, world: World) -> dict[str, str]:
-    """The session's environment variables as far as they are known."""
-    home = home_directory(world)
-    return {**({"HOME": home} if home else {}), **shell_env(world.env), **command.env}
-
-
-def _unsuited(command: ShellCommand, world: World) -> Unknown | None:
-    """Why no line of this session can be run here, or not one of this size, spelling or directory."""
-    if world.profile.userland not in ("gnu", "bsd") or world.profile.shell not in ("bash", "sh", "zsh"):
-        return Unknown(f"the {world.profile.userland} userland with {world.profile.shell} is not held")
-    if any(fact.text == REWRITTEN for fact in world.facts):
-        return Unknown(REWRITTEN)
-    if world.windows and _WINDOWS_PATH.search(command.command):
-        return Unknown("a path in the spelling of Windows")
-    if len(command.command.encode()) > MAX_COMMAND:
-        return Unknown("the command line is longer than an argument may be")
-    if any(c in world.key(command.cwd) + world.root for c in ":,\\'\"\n"):
-        return Unknown("the path has characters that an overlay's options cannot hold")
-    return None
-
-
-def _unanswerable(command: ShellCommand, parsed: CommandLine, world: World, known: Mapping[str, str]) -> Unknown | None:
-    """Why this line cannot be answered, as far as its text and the world tell."""
-    reason = refusal(parsed, command.command, known, world.profile.shell)
-    if reason is None:
-        reason = _git_refusal(parsed, command.command, world)
-    if reason is None and world.kind(command.cwd) == "absent":
-        reason = Unknown(f"the directory {command.cwd} is not there")
-    return reason
 
 
 def discard(scratch: Path) -> None:
@@ -242,6 +243,12 @@ def _git_refusal(parsed: CommandLine, text: str, world: World) -> Unknown | None
         if hooks is not None and not re.search(r"\s(?:-\w*n\w*|--no-verify)\b", text):
             return Unknown(f"{hooks}: hooks that run at a commit")
     return None
+
+
+def known_variables(command: ShellCommand, world: World) -> dict[str, str]:
+    """The session's environment variables as far as known."""
+    home = home_directory(world)
+    return {**({"HOME": home} if home else {}), **shell_env(world.env), **command.env}
 
 
 def home_directory(world: World) -> str | None:

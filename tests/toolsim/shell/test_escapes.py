@@ -1,106 +1,145 @@
 """Attempts to get out of a shell engine: to files, processes, the network and the secrets of the machine below it.
 
 Whatever the engine makes of a command (an answer, a question to the simulator, a failure), nothing outside may have
-changed, nothing of it may stand in the answer, and nobody may have been called.
+changed, nothing of it may stand in what was printed, nobody may have been called, and nothing may be left. What the
+engine refuses by its text is run as well. The lines are in `escapes.txt`, the rest in `benchmarks/escapes.py`.
 """
 
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
-import subprocess
-import sys
-from dataclasses import dataclass, field
+import tempfile
+import time
 from pathlib import Path
 
 import pytest
 
+from tests import container_engine
+from tests.programs import benchmark
+from toolsim.actions import Unknown
 from toolsim.errors import ShellError
-from toolsim.shell.base import ShellRun
+from toolsim.shell.base import ProgramResult, ShellCommand
 from toolsim.shell.limits import Limits
 
-SECRET = "canary-5f1e9b7c"
+escapes = benchmark("escapes")
+canaries = benchmark("outside")
+ATTEMPTS = escapes.attempts()
+# A container takes a quarter of a second to start; `benchmarks/escapes.py` plays all.
+EVERY = {"container": 4}
+KINDS = list(dict.fromkeys(attempt.kind for attempt in ATTEMPTS))
 
 
-def _tries() -> dict[str, list[str]]:
-    found: dict[str, list[str]] = {}
-    kind = ""
-    for line in (Path(__file__).parent / "escapes.txt").read_text("utf-8").splitlines():
-        if line.startswith("== "):
-            kind = line.removeprefix("== ")
-        elif not line.startswith("# "):
-            found.setdefault(kind, []).append(line)
-    return found
+@pytest.fixture(scope="module")
+def outside(tmp_path_factory):
+    with canaries.outside(tmp_path_factory.mktemp("escapes") / "outside") as made:
+        yield made
 
 
-TRIES = _tries()
-FEW = Limits(seconds=2.0, output=4 << 20, processes=120, memory=512 << 20, disk=64 << 20, files=20_000, programs=50)
-
-
-@dataclass
-class Outside:
-    """What must not be reached: a directory with a file, a listening port and a process."""
-
-    folder: Path
-    pid: int
-    port: int = 0
-    called: list[bytes] = field(default_factory=list)
-
-    def state(self) -> dict[str, tuple[bytes, int]]:
-        return {
-            str(p.relative_to(self.folder)): (p.read_bytes() if p.is_file() else b"", p.lstat().st_mode)
-            for p in sorted(self.folder.rglob("*"))
-        }
+@pytest.fixture(scope="module")
+def played(request):
+    """All that was found, by engine; printed as tables in the end."""
+    found = {}
+    yield found
+    capture = request.config.pluginmanager.getplugin("capturemanager")
+    with capture.global_and_fixture_disabled():
+        for engine, rows in found.items():
+            print("", *escapes.table(engine, rows), *escapes.peaks(rows), sep="\n")
 
 
 @pytest.fixture
-async def outside(tmp_path_factory, monkeypatch):
-    monkeypatch.setenv("OPENAI_API_KEY", SECRET)
-    folder = tmp_path_factory.mktemp("outside")
-    (folder / "secret.txt").write_text(f"echo {SECRET}\n")
-    process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)  # noqa: ASYNC220
-    found = Outside(folder, process.pid)
-
-    async def heard(reader, writer):
-        found.called.append(await reader.read(100))
-        writer.close()
-
-    server = await asyncio.start_server(heard, "127.0.0.1", 0)
-    found.port = server.sockets[0].getsockname()[1]
-    yield found
-    server.close()
-    alive = process.poll() is None
-    process.communicate(b"\n")
-    assert alive, "a process outside was ended"
+def ground(engine, outside, tmp_path, monkeypatch):
+    monkeypatch.setattr(escapes, "IMAGE", [container_engine.NAME])
+    made = escapes.Ground.make(engine, tmp_path / "ground", outside)
+    yield made
+    asyncio.run(made.shell.close())
+    tempfile.tempdir = None
 
 
-async def outcome(place, command):
-    """What the engine made of a command, as text; failures of the engine are fine."""
-    try:
-        found = await asyncio.wait_for(place.try_run(command), 60.0)
-    except ShellError as error:
-        return str(error)
-    return f"{found.output.stdout}{found.output.stderr}" if isinstance(found, ShellRun) else str(found)
+@pytest.mark.parametrize("kind", KINDS)
+async def test_nothing_gets_out(ground, engine, played, kind):
+    chosen = [attempt for attempt in ATTEMPTS if attempt.kind == kind][:: EVERY.get(engine, 1)]
+    found = await ground.try_all(chosen)
+    if not found:
+        pytest.skip("there is no C compiler for a program of the session's own")
+    played.setdefault(engine, []).extend(found)
+    wrong = [escapes.line(one) for one in found if one.out or one.left or one.end == "broke"]
+    assert not wrong, "\n".join(wrong)
+    for one in found:
+        assert one.use.processes <= escapes.FEW.pids(), escapes.line(one)
+        assert one.use.disk << 20 <= 4 * escapes.FEW.disk, escapes.line(one)
+        assert one.use.memory << 20 <= 4 * escapes.FEW.memory, escapes.line(one)
+        assert one.use.own <= 256, escapes.line(one)
 
 
-@pytest.mark.parametrize("kind", list(TRIES))
-async def test_nothing_gets_out(place, outside, kind):
-    if hasattr(place.shell, "limits"):
-        place.shell.limits = FEW
-    before, start = outside.state(), place.world.fork()
-    handlers = signal.getsignal(signal.SIGTERM)
-    for pattern in TRIES[kind]:
-        place.world = start.fork()
-        command = pattern.format(out=outside.folder, port=outside.port, pid=outside.pid)
-        said = await outcome(place, command)
-        assert SECRET not in said, command
-        assert outside.state() == before, command
-        assert outside.called == [], command
-    assert signal.getsignal(signal.SIGTERM) is handlers
-    assert os.environ["OPENAI_API_KEY"] == SECRET
-    assert not any(SECRET in str(run) for run in place.runs)
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if any(a.armed and a.kind == kind for a in ATTEMPTS)])
+def test_the_same_attempts_are_noticed_where_nothing_contains_them(outside, tmp_path, kind):
+    chosen = [attempt for attempt in ATTEMPTS if attempt.kind == kind]
+    missed, tried = escapes.control(outside, tmp_path / "control", chosen, escapes.make_probe(tmp_path / "probe"))
+    assert missed == []
+    assert tried > 0 or kind == escapes.NATIVE
+
+
+def test_attempts_that_run_are_counted_apart_from_those_asked_and_refused():
+    first = ATTEMPTS[0]
+
+    def one(refused, end, asked, out=()):
+        return escapes.Found(first, "", refused, end, "", asked, False, out, (), False, canaries.Use(), 0.0)
+
+    rows = [
+        one(None, "answered", 0), one(None, "doubted", 0), one(None, "answered", 2), one("text", "stopped", 0, ("x",)),
+    ]  # fmt: skip
+    found = escapes.counts(rows)
+    assert [found[name] for name in ("attempts", "ran", "asked", "refused", "answered", "doubted", "unscreened")] == [
+        4, 2, 1, 1, 1, 1, 1,
+    ]  # fmt: skip
+    assert (found["out"], found["left"]) == (1, 0)
 
 
 def test_how_many_attempts_there_are():
-    assert sum(map(len, TRIES.values())) >= 140
+    assert len(ATTEMPTS) >= 340
+    assert sum(attempt.armed for attempt in ATTEMPTS) >= 230
+
+
+async def test_a_command_is_answered_whatever_its_limit_of_disk(sandbox_place):
+    sandbox_place.shell.limits = escapes.FEW
+    assert await sandbox_place.text("echo hi; sort README.md | tail -1") == "hi\nTabs\there.\n"
+
+
+async def test_only_the_sandboxs_own_processes_stand_in_proc(sandbox_place):
+    assert await sandbox_place.text("x=oc; ls -d /pr$x/[a-z]*") == "/proc/self\n/proc/thread-self\n"
+    found = await sandbox_place.try_run("x=oc; cat /pr$x/version")
+    assert found == Unknown("the command reads the machine itself (/proc, /sys)")
+    assert "ds-" not in await sandbox_place.text("x=oc; tr '\\0' ' ' < /pr$x/1/cmdline")
+
+
+async def test_a_command_with_too_many_processes_is_ended_while_this_process_is_busy(sandbox_place):
+    await sandbox_place.run("true")
+    sandbox_place.shell.limits = Limits(processes=30)
+    mounter = sandbox_place.shell._starter.process.pid
+    left = []
+
+    def busy():
+        time.sleep(2.0)
+        left.append(len(canaries.below(mounter)))
+
+    async def program(run, view):
+        asyncio.get_running_loop().call_soon(busy)
+        return ProgramResult("", "", 0)
+
+    command = ShellCommand("foo; for i in {1..60}; do yes > /dev/null & done; wait", sandbox_place.world.cwd)
+    with pytest.raises(ShellError, match="more than 30 processes"):
+        await sandbox_place.shell.run(command, sandbox_place.world, program)
+    assert left == [0]
+
+
+async def test_a_line_that_is_longer_than_an_argument_is_not_parsed(place):
+    world = place.world
+    began = time.monotonic()
+    found = place.shell.refusal(ShellCommand("echo " + "> x | " * 400_000, world.cwd), world)
+    assert found is not None
+    assert "longer than" in found.reason
+    assert time.monotonic() - began < 1
+
+
+def test_the_text_of_the_attempts_is_beside_this_test():
+    assert Path(__file__).with_name("escapes.txt") == escapes.TEXT
