@@ -1,6 +1,8 @@
 """The pair database with many pairs derived from recorded ones: ingest, exact look-ups, searches within the cuts.
 
-python benchmarks/pairs_db.py CALLS.DB PAIRS [--folder DIR]
+python benchmarks/pairs_db.py CALLS.DB PAIRS [--folder DIR] [--again]
+
+`--again` measures what an earlier run left in the folder.
 
 Each copy of a recorded session is a lineage and a repository of its own at a time of its own; in each the file names,
 identifiers and numbers of arguments and results are renamed, half of them to words that no other copy has, so that the
@@ -118,21 +120,26 @@ def quantiles(name: str, times: list[float]) -> None:
 
 def fill(calls: CallDatabase, copies: Copies, count: int) -> None:
     """Ingest with index; what making the pairs costs is not counted."""
-    todo, stored, batch_times = derived(copies, count), 0.0, []
+    todo, stored, batch_times, worked = derived(copies, count), 0.0, [], 0.0
     while batch := list(islice(todo, 20_000)):
-        start = time.perf_counter()
+        start, begun = time.perf_counter(), time.process_time()
         calls.add(batch)
         batch_times.append((time.perf_counter() - start, len(batch)))
         stored += batch_times[-1][0]
+        worked += time.process_time() - begun
     last = batch_times[-5:]
     rate = sum(n for _, n in last) / sum(t for t, _ in last)
     print(
-        f"{count:,} pairs kept in {stored:,.1f} s: {count / stored:,.0f} a second; at the end {rate:,.0f}", flush=True
-    )
-    start = time.perf_counter()
+        f"{count:,} pairs kept in {stored:,.1f} s: {count / stored:,.0f} a second; at the end {rate:,.0f};"
+        f" {1e6 * worked / count:,.0f} µs of processor time a pair", flush=True,
+    )  # fmt: skip
+    start, begun = time.perf_counter(), time.process_time()
     calls.refresh()
-    index = time.perf_counter() - start
-    print(f"index made in {index:,.1f} s: {count / index:,.0f} a second; both {count / (stored + index):,.0f} a second")
+    index, worked = time.perf_counter() - start, time.process_time() - begun
+    print(
+        f"index made in {index:,.1f} s: {count / index:,.0f} a second; {1e6 * worked / count:,.0f} µs of processor time"
+        f" a pair; both {count / (stored + index):,.0f} a second", flush=True,
+    )  # fmt: skip
 
 
 def sizes(folder: Path, count: int) -> None:
@@ -195,6 +202,7 @@ def main() -> None:
     parser.add_argument("source", type=Path)
     parser.add_argument("pairs", type=int)
     parser.add_argument("--folder", type=Path)
+    parser.add_argument("--again", action="store_true")
     given = parser.parse_args()
     with CallDatabase(given.source, create=False) as source:
         copies = Copies(recorded(source))
@@ -202,7 +210,8 @@ def main() -> None:
     with ExitStack() as stack:
         folder = given.folder or Path(stack.enter_context(tempfile.TemporaryDirectory()))
         calls = stack.enter_context(CallDatabase(folder / "calls.db"))
-        fill(calls, copies, given.pairs)
+        if not given.again:
+            fill(calls, copies, given.pairs)
         sizes(folder, given.pairs)
         measure(calls, copies, given.pairs)
 

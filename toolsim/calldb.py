@@ -69,17 +69,9 @@ class CallDatabase:
         """Keep recorded pairs; returns how many are new. What was kept when an error ends it stays."""
         added = 0
         with self._lock, self._named(), closing(batches(pairs)) as waiting:
-            batch = next(waiting, None)
-            while batch is not None:
-                if self._files()[-1].pairs >= self._file_pairs:
-                    self._grow()
-                until = time.monotonic() + _OPEN
-                with self._adding() as keep:
-                    while batch is not None:
-                        added += keep(batch)
-                        batch = next(waiting, None)
-                        if time.monotonic() > until or self._opened[-1].pairs >= self._file_pairs:
-                            break
+            for batch in waiting:
+                if batch is not None:
+                    added += self._keep(batch, waiting)
         return added
 
     def exact(
@@ -139,7 +131,7 @@ class CallDatabase:
 
     def hash(self) -> str:
         """A name for the set of all pairs, whatever the order they came in and the files they are in: hex SHA-256 of
-        the sum of what SHAKE-256 makes of their identities. It takes no longer with more pairs.
+        the sum of the SHA-512 of their identities. It takes no longer with more pairs.
         """
         with self._lock, self._named():
             total = sum(file.digest for file in self._files()) % (1 << 8 * DIGEST_BYTES)
@@ -247,6 +239,20 @@ class CallDatabase:
                 first.db.execute("insert into parts (number, id) values (?, ?)", [number, file.id])
             finally:
                 file.close()
+
+    def _keep(self, batch: Prepared, waiting: Iterator[Prepared | None]) -> int:
+        """Keep a batch and those that follow in one transaction, for a short time, or until the last file is full."""
+        if self._files()[-1].pairs >= self._file_pairs:
+            self._grow()
+        until = time.monotonic() + _OPEN
+        with self._adding() as keep:
+            added = keep(batch)
+            while time.monotonic() < until and self._opened[-1].pairs < self._file_pairs:
+                following = next(waiting, None)
+                if following is None:
+                    break
+                added += keep(following)
+        return added
 
     @contextmanager
     def _adding(self) -> Iterator[Callable[[Prepared], int]]:

@@ -310,8 +310,8 @@ def _marks(count: int) -> str:
 
 
 def _weight(key: bytes) -> int:
-    """A pair's part in the sum over all pairs (AdHash, Bellare and Micciancio 1997, with SHAKE-256)."""
-    return int.from_bytes(hashlib.shake_256(key).digest(callschema.DIGEST_BYTES), "big")
+    """A pair's part in the sum over all pairs (AdHash, Bellare and Micciancio 1997, with SHA-512)."""
+    return int.from_bytes(hashlib.sha512(key).digest(), "big")
 
 
 def _asked(request: bytes) -> str:

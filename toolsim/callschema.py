@@ -13,7 +13,7 @@ from toolsim.errors import CallDatabaseError
 
 APPLICATION_ID = 0x64734341
 VERSION = 3
-DIGEST_BYTES = 256
+DIGEST_BYTES = 64
 _CACHE_KIB = 256 << 10
 _CHECKPOINT_PAGES = 16_384
 

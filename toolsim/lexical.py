@@ -25,8 +25,9 @@ import tantivy
 from toolsim.callschema import State
 from toolsim.errors import CallDatabaseError
 
-FORM = 1
-_HEAP = 128_000_000
+FORM = 2
+_HEAP = 256_000_000
+_WRITERS = 2
 _QUERY_TERMS = 48
 _RESPONSE_HEAD = 4_000
 _RESPONSE_TAIL = 1_000
@@ -324,14 +325,14 @@ def _new_schema() -> tantivy.Schema:
 
 def _plain_words() -> tantivy.TextAnalyzer:
     """Words of a result: runs of letters and digits in lower case (no splitting, for speed)."""
-    words = tantivy.TextAnalyzerBuilder(tantivy.Tokenizer.regex(r"[\p{L}\p{N}]+"))
+    words = tantivy.TextAnalyzerBuilder(tantivy.Tokenizer.simple())
     return words.filter(tantivy.Filter.remove_long(_LONGEST)).filter(tantivy.Filter.lowercase()).build()
 
 
 def _write(index: tantivy.Index, documents: Iterable[Document]) -> int:
     added = 0
     index.register_tokenizer(_PLAIN, _plain_words())
-    writer = index.writer(_HEAP, 1)
+    writer = index.writer(_HEAP, _WRITERS)
     for each in documents:
         words = " ".join(terms(each.arguments))
         document = tantivy.Document(

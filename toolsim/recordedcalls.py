@@ -27,8 +27,8 @@ NAME_BYTES = 16
 """So many bytes of SHA-256 name a pair, a text and an exact key."""
 _BATCH = 2_048
 _AHEAD = 2
-_LEVEL = 3
-_BLOCK = 32 << 10
+_LEVEL = 1
+_BLOCK = 48 << 10
 _LINES = 1 << 12
 _MAX_BLOCK = 1 << 30
 _TEXT_LIMIT = 4_000
@@ -92,12 +92,18 @@ def call_key(tool: str, arguments: Any, cwd: str | None) -> str:
     Absent and null arguments are the same, the agent's own comments on the call do not count, and neither does white
     space at the ends of a text.
     """
+    return _exact_key(tool, arguments, cwd).hex()
+
+
+def _exact_key(tool: str, arguments: Any, cwd: str | None) -> bytes:
     normal = _normal(arguments)
-    with suppress(TypeError):
-        if _survives(normal):
-            text = orjson.dumps([tool, normal, cwd], option=orjson.OPT_SORT_KEYS)
-            return hashlib.sha256(text).hexdigest()
-    return content_hash([tool, normal, cwd])
+    try:
+        text = _faithful(normal)
+        if text is not None:
+            return hashlib.sha256(orjson.dumps((tool, cwd)) + text).digest()
+    except TypeError:
+        pass
+    return bytes.fromhex(content_hash([tool, normal, cwd]))
 
 
 Row: TypeAlias = tuple[Any, ...]
@@ -113,14 +119,21 @@ class Prepared:
     bodies: dict[bytes, bytes]
 
 
-def batches(pairs: Iterable[RecordedCall]) -> Generator[Prepared, None, None]:
-    """Batches in order, made in another thread while the ones before them are written."""
+def batches(pairs: Iterable[RecordedCall]) -> Generator[Prepared | None, None, None]:
+    """Batches in order, made in another thread while the ones before them are written; where `pairs` fails, first those
+    that came before, then `None`, so that they can be kept, then its error.
+    """
     todo = iter(pairs)
     with ThreadPoolExecutor(1) as maker:
         coming: deque[Future[Prepared]] = deque()
         while True:
-            while len(coming) < _AHEAD and (batch := list(islice(todo, _BATCH))):
-                coming.append(maker.submit(_prepared, batch))
+            try:
+                while len(coming) < _AHEAD and (batch := list(islice(todo, _BATCH))):
+                    coming.append(maker.submit(_prepared, batch))
+            except BaseException:
+                yield from (made.result() for made in coming)
+                yield None
+                raise
             if not coming:
                 return
             yield coming.popleft().result()
@@ -133,21 +146,24 @@ def _prepared(batch: Sequence[RecordedCall]) -> Prepared:
 
 def _row(pair: RecordedCall, bodies: dict[bytes, bytes]) -> Row:
     call, result = pair.call, pair.result
-    request = _encoded([call.name, call.arguments, call.raw], call.arguments)
-    response = _encoded(
-        [result.content, result.is_error, result.exit_code, result.images, result.structured], result.structured
-    )
+    arguments = call.arguments
+    request = _encoded((call.name,), arguments, (call.raw,))
+    response = _encoded((result.content, result.is_error, result.exit_code, result.images), result.structured)
     asked, answered = name_of(request), name_of(response)
     bodies[asked], bodies[answered] = request, response
     texts = (pair.session, pair.lineage, pair.repo, pair.agent, pair.tool, pair.cwd, call.id, call.recorded_id)
-    session, lineage, repo, agent, tool, cwd, call_id, recorded_id = (text and storable(text) for text in texts)
-    times = (pair.at, pair.position, result.duration)
-    about = [session, lineage, repo, agent, tool, cwd, call_id, recorded_id, *times]
+    session, lineage, repo, agent, tool, cwd, call_id, recorded_id = map(_storable, texts)
+    at, position, duration = pair.at, pair.position, result.duration
+    about = (session, lineage, repo, agent, tool, cwd, call_id, recorded_id, at, position, duration)
     key = name_of(orjson.dumps(about) + asked + answered)
-    exact = bytes.fromhex(call_key(pair.tool, call.arguments or call.raw, pair.cwd))[:NAME_BYTES]
-    arguments = None if pair.arguments_text == arguments_text(call) else storable(pair.arguments_text)
-    return (key, exact, session, lineage, repo, agent, tool, cwd, arguments, call_id, recorded_id, *times, asked,
-            answered)  # fmt: skip
+    exact = _exact_key(pair.tool, arguments or call.raw, pair.cwd)[:NAME_BYTES]
+    derived = arguments_text(call) == pair.arguments_text
+    return (key, exact, session, lineage, repo, agent, tool, cwd, None if derived else storable(pair.arguments_text),
+            call_id, recorded_id, at, position, duration, asked, answered)  # fmt: skip
+
+
+def _storable(text: str | None) -> str | None:
+    return text if text is None or text.isascii() else storable(text)
 
 
 def pair_of(row: Mapping[str, Any], request: Any, response: Any, score: float | None = None) -> RecordedCall:
@@ -169,20 +185,24 @@ def name_of(body: bytes) -> bytes:
     return hashlib.sha256(body).digest()[:NAME_BYTES]
 
 
-def _encoded(value: list[Any], doubtful: Any) -> bytes:
-    """The JSON text of a value, without line breaks; after a space where only Python's own encoder can write it (halves
-    of surrogate pairs, integers beyond 64 bits, NaN). Only in `doubtful`, a part of the value, may NaN stand: orjson
-    makes null of it.
+def _encoded(before: tuple[Any, ...], doubtful: Any, after: tuple[Any, ...] = ()) -> bytes:
+    """The JSON text of a list, without line breaks; after a space where only Python's own encoder can write it (halves
+    of surrogate pairs, integers beyond 64 bits, NaN). NaN may stand in the doubtful part only.
     """
-    with suppress(TypeError):
-        if not doubtful or _survives(doubtful):
-            return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
-    return b" " + json.dumps(value, sort_keys=True).encode("ascii")
+    try:
+        text = _faithful(doubtful)
+        if text is not None:
+            end = b"," + orjson.dumps(after)[1:] if after else b"]"
+            return orjson.dumps(before)[:-1] + b"," + text + end
+    except TypeError:
+        pass
+    return b" " + json.dumps([*before, doubtful, *after], sort_keys=True).encode("ascii")
 
 
-def _survives(value: Any) -> bool:
-    text = orjson.dumps(value)
-    return b"null" not in text or bool(orjson.loads(text) == value)
+def _faithful(value: Any) -> bytes | None:
+    """The JSON text of a value; `None` if it would say something else, for orjson makes null of NaN."""
+    text = orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+    return text if value is None or b"null" not in text or orjson.loads(text) == value else None
 
 
 def packed(bodies: Iterable[bytes]) -> list[tuple[bytes, int]]:
@@ -255,12 +275,16 @@ def storable(text: str) -> str:
 
 
 def _short(value: Any) -> str:
-    return (value if isinstance(value, str) else canonical_json(value))[:_TEXT_LIMIT]
+    if isinstance(value, str):
+        return value[:_TEXT_LIMIT]
+    return str(value) if type(value) is int else canonical_json(value)[:_TEXT_LIMIT]
 
 
 def _normal(value: Any) -> Any:
     if isinstance(value, str):
         return value.strip()
     if isinstance(value, dict):
-        return {k: _normal(v) for k, v in value.items() if v is not None and k not in _TALK}
+        return {
+            k: v.strip() if type(v) is str else _normal(v) for k, v in value.items() if v is not None and k not in _TALK
+        }
     return [_normal(v) for v in value] if isinstance(value, (list, tuple)) else value
