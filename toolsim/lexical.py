@@ -37,6 +37,9 @@ _STATE = "state.json"
 _PLAIN = "plain"
 _PIECES = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+|[^\W\d_]+")
 _WORDS = re.compile(r"[^\W_](?:[\w.:/@+=%~-]*\w)?|--?[A-Za-z](?:[\w-]*\w)?|\w+")
+_ASCII_WORDS = re.compile(
+    r"[A-Za-z0-9](?:[A-Za-z0-9_.:/@+=%~-]*[A-Za-z0-9_])?|--?[A-Za-z](?:[A-Za-z0-9_-]*[A-Za-z0-9_])?|[A-Za-z0-9_]+"
+)  # the same on ASCII, in half the time
 _SEPARATED = re.compile(r"[^\W_]+")
 _LONGEST = 80
 
@@ -82,7 +85,8 @@ def terms(text: str) -> list[str]:
     id) and, if it has several, its parts of two letters and more, split at punctuation and at changes of case. All in
     lower case.
     """
-    return list(chain.from_iterable(map(_forms, _WORDS.findall(text))))
+    words = _ASCII_WORDS if text.isascii() else _WORDS
+    return list(chain.from_iterable(map(_forms, words.findall(text))))
 
 
 @functools.lru_cache(maxsize=1 << 16)
