@@ -1,6 +1,6 @@
 """The pair database with many pairs derived from recorded ones: ingest, exact look-ups, searches within the cuts.
 
-python benchmarks/pairs_db.py CALLS.DB PAIRS [--folder DIR] [--again]
+python benchmarks/pairs_db.py CALLS.DB PAIRS [--folder DIR] [--again] [--file-pairs N]
 
 `--again` measures what an earlier run left in the folder.
 
@@ -26,7 +26,7 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
-from toolsim.calldb import CallDatabase
+from toolsim.calldb import FILE_PAIRS, CallDatabase
 from toolsim.recordedcalls import RecordedCall, arguments_text, call_key
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{3,}")
@@ -112,10 +112,15 @@ def _repo(pair: RecordedCall, copy: int) -> str | None:
     return pair.repo and f"{pair.repo}{copy % 997}"
 
 
-def quantiles(name: str, times: list[float]) -> None:
-    """Print p50, p95 and the longest, in milliseconds."""
+def quantiles(name: str, measured: list[tuple[float, float]]) -> None:
+    """Print p50, p95 and the longest, in milliseconds: by the clock, and of processor time."""
+    for kind, times in zip(("", "    of processor time"), zip(*measured, strict=True), strict=True):
+        _quantiles(kind or name, list(times))
+
+
+def _quantiles(name: str, times: list[float]) -> None:
     at = statistics.quantiles(times, n=20)[18]
-    print(f"{name:52s} p50 {statistics.median(times):8.3f}  p95 {at:8.3f}  max {max(times):8.3f} ms", flush=True)
+    print(f"{name:44s} p50 {statistics.median(times):8.3f}  p95 {at:8.3f}  max {max(times):8.3f} ms", flush=True)
 
 
 def fill(calls: CallDatabase, copies: Copies, count: int) -> None:
@@ -157,6 +162,7 @@ def measure(calls: CallDatabase, copies: Copies, count: int, asked: int = 400) -
     most = max(1, count // len(copies.pairs))
     some = [_copy(copies, rng.randrange(len(copies.pairs)), rng.randrange(most)) for _ in range(asked)]
     quantiles("exact, the latest 8", [_exact(calls, pair) for pair in some])
+    quantiles("... again", [_exact(calls, pair) for pair in some])
     quantiles("search, no filter", [_search(calls, pair, 0) for pair in some])
     quantiles("search, own lineage excluded", [_search(calls, pair, 1) for pair in some])
     quantiles("search, as_of cut and own lineage excluded", [_search(calls, pair, 2) for pair in some])
@@ -170,13 +176,13 @@ def _copy(copies: Copies, number: int, copy: int) -> RecordedCall:
     return replace(pair, at=1.75e9 if pair.at is None else pair.at)
 
 
-def _exact(calls: CallDatabase, pair: RecordedCall) -> float:
-    start = time.perf_counter()
+def _exact(calls: CallDatabase, pair: RecordedCall) -> tuple[float, float]:
+    start, begun = time.perf_counter(), time.process_time()
     calls.exact(call_key(pair.tool, pair.call.arguments or pair.call.raw, pair.cwd), limit=8)
-    return 1_000 * (time.perf_counter() - start)
+    return 1_000 * (time.perf_counter() - start), 1_000 * (time.process_time() - begun)
 
 
-def _search(calls: CallDatabase, pair: RecordedCall, filters: int) -> float:
+def _search(calls: CallDatabase, pair: RecordedCall, filters: int) -> tuple[float, float]:
     cut = {"not_lineage": pair.lineage} if filters else {}
     asked: dict[str, Any] = dict(cut)
     if filters > 1:
@@ -185,9 +191,9 @@ def _search(calls: CallDatabase, pair: RecordedCall, filters: int) -> float:
         asked["tool"] = pair.tool
     if filters > 3:
         asked["repo"] = pair.repo
-    start = time.perf_counter()
+    start, begun = time.perf_counter(), time.process_time()
     found = calls.search(pair.arguments_text, **asked)
-    taken = 1_000 * (time.perf_counter() - start)
+    taken = 1_000 * (time.perf_counter() - start), 1_000 * (time.process_time() - begun)
     for hit in found:
         if filters and hit.lineage == pair.lineage:
             raise SystemExit(f"a search found its own lineage: {hit.lineage}")
@@ -203,15 +209,18 @@ def main() -> None:
     parser.add_argument("pairs", type=int)
     parser.add_argument("--folder", type=Path)
     parser.add_argument("--again", action="store_true")
+    parser.add_argument("--file-pairs", type=int, default=FILE_PAIRS)
     given = parser.parse_args()
     with CallDatabase(given.source, create=False) as source:
         copies = Copies(recorded(source))
     print(f"{len(copies.pairs):,} recorded pairs")
     with ExitStack() as stack:
         folder = given.folder or Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        calls = stack.enter_context(CallDatabase(folder / "calls.db"))
+        calls = stack.enter_context(CallDatabase(folder / "calls.db", file_pairs=given.file_pairs))
         if not given.again:
             fill(calls, copies, given.pairs)
+        else:
+            calls.refresh()
         sizes(folder, given.pairs)
         measure(calls, copies, given.pairs)
 

@@ -148,15 +148,16 @@ class LexicalIndex:
         searcher = self._index.searcher()
         clauses = _counted(self._clauses(searcher, text, responses=responses), self._scored)
         conditions = _conditions(self._schema(), filters)
+        narrow = filters.tool is not None or filters.repo is not None
         if not clauses:
             return []
         if responses:
-            return _ranked(searcher, self._nearest(searcher, clauses, conditions, limit))[:limit]
+            return _ranked(searcher, self._nearest(searcher, clauses, conditions, limit, narrow))[:limit]
         same = self._query_of_text(" ".join(terms(text)))
         found = _ranked(searcher, self._same(searcher, same, clauses, conditions, limit))
         if len(found) < limit:
             others = [*conditions, (tantivy.Occur.MustNot, same)]
-            rest = self._nearest(searcher, clauses, others, limit - len(found))
+            rest = self._nearest(searcher, clauses, others, limit - len(found), narrow)
             found += _ranked(searcher, rest)
         return found[:limit]
 
@@ -169,26 +170,28 @@ class LexicalIndex:
         if not hits:
             return []
         scored = [(tantivy.Occur.Should, query) for _, query in clauses]
-        ((score, _),) = searcher.search(
-            tantivy.Query.boolean_query([(tantivy.Occur.Must, _unscored(same)), *scored]), limit=1, count=False
-        ).hits
+        explained = tantivy.Query.boolean_query(scored).explain(searcher, hits[0][1])
+        score = float(json.loads(explained.to_json())["value"])
         return [(score, address) for _, address in hits]
 
     def _nearest(
-        self, searcher: tantivy.Searcher, clauses: list[_Clause], conditions: _Parts, limit: int
+        self, searcher: tantivy.Searcher, clauses: list[_Clause], conditions: _Parts, limit: int, narrow: bool
     ) -> list[_Hit]:
         """The best pairs of those that have one of the rarest words, and what may be equal to the last of them."""
         best: list[_Hit] = []
         for budget in self._budgets:
             needed, common = _split(clauses, budget)
-            query = tantivy.Query.boolean_query([(tantivy.Occur.Must, needed), *conditions, *common])
+            if narrow:
+                query = _one_by_one(tantivy.Query.boolean_query([(tantivy.Occur.Must, needed), *conditions]), common)
+            else:
+                query = tantivy.Query.boolean_query([(tantivy.Occur.Must, needed), *conditions, *common])
             best = self._best(searcher, query, conditions, limit)
             if len(best) >= limit or not common:
                 break
         return best
 
     def _query_of_text(self, words: str) -> tantivy.Query:
-        return self._query_of_texts({_text_number(words)})
+        return tantivy.Query.term_query(self._schema(), "text", _text_number(words), "basic")
 
     def _query_of_texts(self, texts: set[int]) -> tantivy.Query:
         return tantivy.Query.term_set_query(self._schema(), "text", sorted(texts))
@@ -296,6 +299,15 @@ def _split(clauses: list[_Clause], budget: float) -> tuple[tantivy.Query, _Parts
     rare = len(_counted(clauses, budget))
     parts: _Parts = [(tantivy.Occur.Should, query) for _, query in clauses]
     return tantivy.Query.boolean_query(parts[:rare]), parts[rare:]
+
+
+def _one_by_one(query: tantivy.Query, scored: _Parts) -> tantivy.Query:
+    """The query with further words that only score, each looked up in its hits alone; all together they are read whole,
+    which is quicker where most pairs are hits.
+    """
+    for part in scored:
+        query = tantivy.Query.boolean_query([(tantivy.Occur.Must, query), part])
+    return query
 
 
 def _text_number(words: str) -> int:
