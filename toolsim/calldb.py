@@ -224,8 +224,9 @@ class CallDatabase:
         return self.path.with_name(f"{self.path.stem}.{number}{self.path.suffix}")
 
     def _grow(self) -> None:
-        """Begin another file, if no other process did."""
+        """Begin another file, if no other process did; the full one is written out."""
         first = self._files()[0]
+        self._opened[-1].db.execute("pragma wal_checkpoint(truncate)")
         with writing(first.db):
             files = self._files()
             if files[-1].pairs < self._file_pairs:
