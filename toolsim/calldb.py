@@ -22,7 +22,7 @@ from types import TracebackType
 import sqlite_utils
 
 from toolsim.callfile import CallFile
-from toolsim.callschema import DIGEST_BYTES, State
+from toolsim.callschema import DIGEST_BYTES, READING_KIB, WRITING_KIB, State
 from toolsim.errors import CallDatabaseError
 from toolsim.lexical import Document, Filters, LexicalIndex
 from toolsim.recordedcalls import NAME_BYTES, Prepared, RecordedCall, Row, batches, storable
@@ -69,6 +69,7 @@ class CallDatabase:
         """Keep recorded pairs; returns how many are new. What was kept when an error ends it stays."""
         added = 0
         with self._lock, self._named(), closing(batches(pairs)) as waiting:
+            self._files()[-1].hold(WRITING_KIB)
             for batch in waiting:
                 if batch is not None:
                     added += self._keep(batch, waiting)
@@ -227,6 +228,8 @@ class CallDatabase:
         """Begin another file, if no other process did; the full one is written out."""
         first = self._files()[0]
         self._opened[-1].db.execute("pragma wal_checkpoint(truncate)")
+        self._opened[-1].hold(READING_KIB)
+        self._opened[-1].db.execute("pragma shrink_memory")
         with writing(first.db):
             files = self._files()
             if files[-1].pairs < self._file_pairs:
@@ -240,6 +243,7 @@ class CallDatabase:
                 first.db.execute("insert into parts (number, id) values (?, ?)", [number, file.id])
             finally:
                 file.close()
+        self._files()[-1].hold(WRITING_KIB)
 
     def _keep(self, batch: Prepared, waiting: Iterator[Prepared | None]) -> int:
         """Keep a batch and those that follow in one transaction, for a short time, or until the last file is full."""

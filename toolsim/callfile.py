@@ -81,6 +81,10 @@ class CallFile:
         """Nothing of the transaction that failed may be taken for kept."""
         self._names = {}
 
+    def hold(self, kib: int) -> None:
+        """Keep no more than so many pages in memory."""
+        self.db.execute(f"pragma cache_size=-{kib}")
+
     @property
     def pairs(self) -> int:
         """The number of pairs."""

@@ -14,7 +14,9 @@ from toolsim.errors import CallDatabaseError
 APPLICATION_ID = 0x64734341
 VERSION = 3
 DIGEST_BYTES = 64
-_CACHE_KIB = 256 << 10
+READING_KIB = 32 << 10
+WRITING_KIB = 256 << 10
+"""Pages kept in memory, of each file and of the one that is filled: all that it writes at random places fits in."""
 _CHECKPOINT_PAGES = 16_384
 
 migrations = sqlite_utils.Migrations("calls")
@@ -76,7 +78,7 @@ def open_database(path: Path, *, create: bool) -> sqlite_utils.Database:
             _recognise(path, connection)
         connection.execute("pragma journal_mode=wal")
         connection.execute("pragma synchronous=normal")
-        connection.execute(f"pragma cache_size=-{_CACHE_KIB}")
+        connection.execute(f"pragma cache_size=-{READING_KIB}")
         connection.execute(f"pragma wal_autocheckpoint={_CHECKPOINT_PAGES}")
         connection.execute(f"pragma application_id={APPLICATION_ID}")
         database = sqlite_utils.Database(connection)
