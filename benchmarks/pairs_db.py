@@ -1,6 +1,8 @@
 """The pair database with many pairs derived from recorded ones: ingest, exact look-ups, searches within the cuts.
 
-python benchmarks/pairs_db.py CALLS.DB PAIRS [--folder DIR]
+python benchmarks/pairs_db.py CALLS.DB PAIRS [--folder DIR] [--again] [--file-pairs N]
+
+`--again` measures what an earlier run left in the folder.
 
 Each copy of a recorded session is a lineage and a repository of its own at a time of its own; in each the file names,
 identifiers and numbers of arguments and results are renamed, half of them to words that no other copy has, so that the
@@ -10,21 +12,22 @@ vocabulary grows with the pairs. Every search is checked: nothing later than the
 from __future__ import annotations
 
 import argparse
-import hashlib
+import gc
 import random
 import re
 import resource
 import statistics
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from itertools import islice
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
-from toolsim.calldb import CallDatabase
+from toolsim.calldb import FILE_PAIRS, CallDatabase
 from toolsim.recordedcalls import RecordedCall, arguments_text, call_key
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{3,}")
@@ -42,86 +45,107 @@ def recorded(calls: CallDatabase) -> list[RecordedCall]:
     return sorted(found, key=lambda pair: (pair.session, pair.position))
 
 
-class Renamed:
-    """One copy of the recordings: how it spells each name. Built once per copy, applied to many texts."""
+class Copies:
+    """The recordings with their names taken out, so that a copy is made by putting its own names in."""
 
-    def __init__(self, copy: int) -> None:
-        self.copy = copy
-        self._names: dict[str, str] = {}
+    def __init__(self, pairs: Sequence[RecordedCall]) -> None:
+        self._numbers: dict[str, int] = {}
+        self.pairs = [(pair, self._of(self._parts(pair))) for pair in pairs]
+        self._kept = [word.lower() in _KEPT for word in self._numbers]
 
-    def text(self, text: str) -> str:
-        """The text with the names of this copy."""
-        return _NAME.sub(self._name, text)
+    def names(self, copy: int) -> list[str]:
+        """How this copy spells each name."""
+        draws = random.Random(copy).randbytes(2 * len(self._numbers))
+        spelled = []
+        for word, kept, draw, other in zip(self._numbers, self._kept, draws[::2], draws[1::2], strict=True):
+            if kept or draw < 96:
+                spelled.append(word)
+            else:
+                spelled.append(f"{word}_{other % 40}" if draw < 176 else f"{word}{copy:x}{other % 4}")
+        return spelled
 
-    def value(self, value: Any) -> Any:
-        """The JSON value with the names of this copy in its texts."""
+    def made(self, number: int, copy: int, names: list[str]) -> RecordedCall:
+        """One pair as a copy has it."""
+        pair, made = self.pairs[number]
+        arguments, raw, content, structured, cwd = made(names)
+        call = replace(pair.call, arguments=arguments, raw=raw)
+        return replace(
+            pair, session=f"{pair.session}~{copy}", lineage=f"{pair.lineage}~{copy}", repo=_repo(pair, copy), call=call,
+            arguments_text=arguments_text(call), result=replace(pair.result, content=content, structured=structured),
+            at=None if pair.at is None else pair.at - _DAY * (copy % 400), cwd=cwd,
+        )  # fmt: skip
+
+    def _parts(self, pair: RecordedCall) -> list[Any]:
+        return [dict(pair.call.arguments), pair.call.raw, pair.result.content, pair.result.structured, pair.cwd]
+
+    def _of(self, value: Any) -> Callable[[list[str]], Any]:
+        """What makes the JSON value with names put into its texts."""
         if isinstance(value, str):
-            return self.text(value)
+            return self._text(value)
         if isinstance(value, dict):
-            return {k: self.value(v) for k, v in value.items()}
-        return [self.value(v) for v in value] if isinstance(value, list | tuple) else value
+            items = [(key, self._of(each)) for key, each in value.items()]
+            return lambda names: {key: made(names) for key, made in items}
+        if isinstance(value, list | tuple):
+            parts = [self._of(each) for each in value]
+            return lambda names: [made(names) for made in parts]
+        return lambda _: value
 
-    def _name(self, match: re.Match[str]) -> str:
-        word = match.group()
-        known = self._names.get(word)
-        if known is None:
-            known = self._names[word] = self._made(word)
-        return known
-
-    def _made(self, word: str) -> str:
-        if word.lower() in _KEPT:
-            return word
-        draw = hashlib.sha256(f"{self.copy}:{word}".encode()).digest()
-        if draw[0] < 96:
-            return word
-        return f"{word}_{draw[1] % 40}" if draw[0] < 176 else f"{word}{self.copy:x}{draw[1] % 4}"
+    def _text(self, text: str) -> Callable[[list[str]], str]:
+        found = [self._numbers.setdefault(word, len(self._numbers)) for word in _NAME.findall(text)]
+        form = _NAME.sub("%s", text.replace("%", "%%"))
+        if not found:
+            return lambda _: text
+        if len(found) == 1:
+            return lambda names: form % names[found[0]]
+        pick = itemgetter(*found)
+        return lambda names: form % pick(names)
 
 
-def derived(pairs: Sequence[RecordedCall], count: int) -> Iterator[RecordedCall]:
+def derived(copies: Copies, count: int) -> Iterator[RecordedCall]:
     """`count` pairs, copy after copy."""
-    made = 0
-    for copy in range(count // len(pairs) + 1):
-        names, end = Renamed(copy), f"~{copy}"
-        for pair in pairs[: count - made]:
-            call = replace(pair.call, arguments=names.value(dict(pair.call.arguments)),
-                           raw=pair.call.raw and names.text(pair.call.raw))  # fmt: skip
-            yield replace(
-                pair, session=pair.session + end, lineage=pair.lineage + end, repo=_repo(pair, copy),
-                call=call, arguments_text=arguments_text(call),
-                result=replace(pair.result, content=names.text(pair.result.content),
-                               structured=names.value(pair.result.structured)),
-                at=None if pair.at is None else pair.at - _DAY * (copy % 400), cwd=pair.cwd and names.text(pair.cwd),
-            )  # fmt: skip
-        made += len(pairs)
+    for copy in range(count // len(copies.pairs) + 1):
+        names = copies.names(copy)
+        for number in range(min(len(copies.pairs), count - copy * len(copies.pairs))):
+            yield copies.made(number, copy, names)
 
 
 def _repo(pair: RecordedCall, copy: int) -> str | None:
     return pair.repo and f"{pair.repo}{copy % 997}"
 
 
-def quantiles(name: str, times: list[float]) -> None:
-    """Print p50, p95 and the longest, in milliseconds."""
+def quantiles(name: str, measured: list[tuple[float, float]]) -> None:
+    """Print p50, p95 and the longest, in milliseconds: by the clock, and of processor time."""
+    for kind, times in zip(("", "    of processor time"), zip(*measured, strict=True), strict=True):
+        _quantiles(kind or name, list(times))
+
+
+def _quantiles(name: str, times: list[float]) -> None:
     at = statistics.quantiles(times, n=20)[18]
-    print(f"{name:52s} p50 {statistics.median(times):8.3f}  p95 {at:8.3f}  max {max(times):8.3f} ms", flush=True)
+    print(f"{name:44s} p50 {statistics.median(times):8.3f}  p95 {at:8.3f}  max {max(times):8.3f} ms", flush=True)
 
 
-def fill(calls: CallDatabase, pairs: Sequence[RecordedCall], count: int) -> None:
+def fill(calls: CallDatabase, copies: Copies, count: int) -> None:
     """Ingest with index; what making the pairs costs is not counted."""
-    todo, stored, batch_times = derived(pairs, count), 0.0, []
+    todo, stored, batch_times, worked = derived(copies, count), 0.0, [], 0.0
     while batch := list(islice(todo, 20_000)):
-        start = time.perf_counter()
+        start, begun = time.perf_counter(), time.process_time()
         calls.add(batch)
         batch_times.append((time.perf_counter() - start, len(batch)))
         stored += batch_times[-1][0]
+        worked += time.process_time() - begun
     last = batch_times[-5:]
     rate = sum(n for _, n in last) / sum(t for t, _ in last)
     print(
-        f"{count:,} pairs kept in {stored:,.1f} s: {count / stored:,.0f} a second; at the end {rate:,.0f}", flush=True
-    )
-    start = time.perf_counter()
+        f"{count:,} pairs kept in {stored:,.1f} s: {count / stored:,.0f} a second; at the end {rate:,.0f};"
+        f" {1e6 * worked / count:,.0f} µs of processor time a pair", flush=True,
+    )  # fmt: skip
+    start, begun = time.perf_counter(), time.process_time()
     calls.refresh()
-    index = time.perf_counter() - start
-    print(f"index made in {index:,.1f} s: {count / index:,.0f} a second; both {count / (stored + index):,.0f} a second")
+    index, worked = time.perf_counter() - start, time.process_time() - begun
+    print(
+        f"index made in {index:,.1f} s: {count / index:,.0f} a second; {1e6 * worked / count:,.0f} µs of processor time"
+        f" a pair; both {count / (stored + index):,.0f} a second", flush=True,
+    )  # fmt: skip
 
 
 def sizes(folder: Path, count: int) -> None:
@@ -133,12 +157,13 @@ def sizes(folder: Path, count: int) -> None:
           f"({index / count:,.0f} a pair); {memory:,.0f} MB resident at most")  # fmt: skip
 
 
-def measure(calls: CallDatabase, pairs: Sequence[RecordedCall], count: int, asked: int = 400) -> None:
+def measure(calls: CallDatabase, copies: Copies, count: int, asked: int = 400) -> None:
     """Print times of look-ups; raise if a search breaks a cut."""
     rng = random.Random(5)
-    copies = max(1, count // len(pairs))
-    some = [_copy(rng.choice(pairs), rng.randrange(copies)) for _ in range(asked)]
+    most = max(1, count // len(copies.pairs))
+    some = [_copy(copies, rng.randrange(len(copies.pairs)), rng.randrange(most)) for _ in range(asked)]
     quantiles("exact, the latest 8", [_exact(calls, pair) for pair in some])
+    quantiles("... again", [_exact(calls, pair) for pair in some])
     quantiles("search, no filter", [_search(calls, pair, 0) for pair in some])
     quantiles("search, own lineage excluded", [_search(calls, pair, 1) for pair in some])
     quantiles("search, as_of cut and own lineage excluded", [_search(calls, pair, 2) for pair in some])
@@ -146,23 +171,19 @@ def measure(calls: CallDatabase, pairs: Sequence[RecordedCall], count: int, aske
     quantiles("... and of one repository", [_search(calls, pair, 4) for pair in some if pair.repo])
 
 
-def _copy(pair: RecordedCall, copy: int) -> RecordedCall:
-    """One pair as a copy has it, without its result."""
-    names = Renamed(copy)
-    call = replace(pair.call, arguments=names.value(dict(pair.call.arguments)),
-                   raw=pair.call.raw and names.text(pair.call.raw))  # fmt: skip
-    return replace(pair, lineage=f"{pair.lineage}~{copy}", repo=pair.repo and f"{pair.repo}{copy % 997}", call=call,
-                   arguments_text=arguments_text(call), at=(pair.at or 1.75e9) - _DAY * (copy % 400),
-                   cwd=pair.cwd and names.text(pair.cwd))  # fmt: skip
+def _copy(copies: Copies, number: int, copy: int) -> RecordedCall:
+    """One pair as a copy has it, at a time of its own."""
+    pair = copies.made(number, copy, copies.names(copy))
+    return replace(pair, at=1.75e9 if pair.at is None else pair.at)
 
 
-def _exact(calls: CallDatabase, pair: RecordedCall) -> float:
-    start = time.perf_counter()
+def _exact(calls: CallDatabase, pair: RecordedCall) -> tuple[float, float]:
+    start, begun = time.perf_counter(), time.process_time()
     calls.exact(call_key(pair.tool, pair.call.arguments or pair.call.raw, pair.cwd), limit=8)
-    return 1_000 * (time.perf_counter() - start)
+    return 1_000 * (time.perf_counter() - start), 1_000 * (time.process_time() - begun)
 
 
-def _search(calls: CallDatabase, pair: RecordedCall, filters: int) -> float:
+def _search(calls: CallDatabase, pair: RecordedCall, filters: int) -> tuple[float, float]:
     cut = {"not_lineage": pair.lineage} if filters else {}
     asked: dict[str, Any] = dict(cut)
     if filters > 1:
@@ -171,9 +192,9 @@ def _search(calls: CallDatabase, pair: RecordedCall, filters: int) -> float:
         asked["tool"] = pair.tool
     if filters > 3:
         asked["repo"] = pair.repo
-    start = time.perf_counter()
+    start, begun = time.perf_counter(), time.process_time()
     found = calls.search(pair.arguments_text, **asked)
-    taken = 1_000 * (time.perf_counter() - start)
+    taken = 1_000 * (time.perf_counter() - start), 1_000 * (time.process_time() - begun)
     for hit in found:
         if filters and hit.lineage == pair.lineage:
             raise SystemExit(f"a search found its own lineage: {hit.lineage}")
@@ -188,16 +209,22 @@ def main() -> None:
     parser.add_argument("source", type=Path)
     parser.add_argument("pairs", type=int)
     parser.add_argument("--folder", type=Path)
+    parser.add_argument("--again", action="store_true")
+    parser.add_argument("--file-pairs", type=int, default=FILE_PAIRS)
     given = parser.parse_args()
     with CallDatabase(given.source, create=False) as source:
-        pairs = recorded(source)
-    print(f"{len(pairs):,} recorded pairs")
+        copies = Copies(recorded(source))
+    print(f"{len(copies.pairs):,} recorded pairs")
+    gc.freeze()  # the templates are the benchmark's own
     with ExitStack() as stack:
         folder = given.folder or Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        calls = stack.enter_context(CallDatabase(folder / "calls.db"))
-        fill(calls, pairs, given.pairs)
+        calls = stack.enter_context(CallDatabase(folder / "calls.db", file_pairs=given.file_pairs))
+        if not given.again:
+            fill(calls, copies, given.pairs)
+        else:
+            calls.refresh()
         sizes(folder, given.pairs)
-        measure(calls, pairs, given.pairs)
+        measure(calls, copies, given.pairs)
 
 
 if __name__ == "__main__":

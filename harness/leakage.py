@@ -304,9 +304,7 @@ def _pairs_in(evidence: JsonObject) -> Iterable[tuple[str, int]]:
 
 def _origin(parts: experiment.Parts, session: str, position: int) -> tuple[str | None, float | None]:
     assert parts.calls is not None
-    query = "select lineage, at from calls where session=? and position=?"
-    found = next(iter(parts.calls.db.query(query, [session, position])), None)
-    return (None, None) if found is None else (found["lineage"], found["at"])
+    return parts.calls.origin(session, position) or (None, None)
 
 
 def _as_of(parts: experiment.Parts, case: Case) -> float | None:

@@ -1,7 +1,10 @@
 """The database of recorded pairs of call and result: exact keys in SQLite, words in a lexical index beside the file.
 
 Only what a recording holds can be added (`recorded_calls`); answers of a simulator have no way in. A pair's identity
-is its content, so adding twice adds nothing. Request and response are kept once per content, compressed.
+is its content, so adding twice adds nothing. Request and response are kept once per content and file, compressed.
+
+A database that grows beyond `FILE_PAIRS` goes on in files beside the first (`calls.2.db`, `calls.3.db`, ...), so that
+what is written at random places stays small. A session is in one of them; all of them are searched as one.
 """
 
 from __future__ import annotations
@@ -9,25 +12,25 @@ from __future__ import annotations
 import hashlib
 import sqlite3
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, contextmanager
+from itertools import chain
 from pathlib import Path
 from types import TracebackType
-from typing import Any
 
 import sqlite_utils
 
-from toolsim import callschema
+from toolsim.callfile import CallFile
+from toolsim.callschema import DIGEST_BYTES, READING_KIB, WRITING_KIB, State
 from toolsim.errors import CallDatabaseError
 from toolsim.lexical import Document, Filters, LexicalIndex
-from toolsim.recordedcalls import INSERT, NAME_BYTES, Prepared, RecordedCall, batches, pair_of, storable, unpacked
+from toolsim.recordedcalls import NAME_BYTES, Prepared, RecordedCall, Row, batches, storable
 from toolsim.sqlitefile import writing
 
-_COLUMNS = (
-    "c.seq, c.key, c.session, c.lineage, c.repo, c.agent, c.tool, c.arguments_text, c.at, c.cwd, c.position,"
-    " c.call_id, c.recorded_id, c.duration, q.body as request, r.body as response"
-)
-_FROM = "from calls c join bodies q on q.id = c.request join bodies r on r.id = c.response"
+FILE_PAIRS = 1_000_000
+"""A file that has so many pairs takes no new session."""
+_OPEN = 2.0
 
 
 class CallDatabase:
@@ -38,11 +41,12 @@ class CallDatabase:
             said by every method that touches it.
     """
 
-    def __init__(self, path: Path, *, create: bool = True) -> None:
+    def __init__(self, path: Path, *, create: bool = True, file_pairs: int = FILE_PAIRS) -> None:
         self.path = Path(path)
         self._create = create
+        self._file_pairs = file_pairs
         self._lock = threading.RLock()
-        self._database: sqlite_utils.Database | None = None
+        self._opened: list[CallFile] = []
         self._index: LexicalIndex | None = None
 
     def __enter__(self) -> CallDatabase:
@@ -54,19 +58,21 @@ class CallDatabase:
         self.close()
 
     def close(self) -> None:
-        """Close file and index."""
+        """Close files and index."""
         with self._lock:
-            if self._database is not None:
-                self._database.close()
-            self._database = None
+            for file in self._opened:
+                file.close()
+            self._opened = []
             self._index = None
 
     def add(self, pairs: Iterable[RecordedCall]) -> int:
-        """Keep recorded pairs; returns how many are new."""
+        """Keep recorded pairs; returns how many are new. What was kept when an error ends it stays."""
         added = 0
-        with self._lock, self._named():
-            for batch in batches(pairs):
-                added += self._add(batch)
+        with self._lock, self._named(), closing(batches(pairs)) as waiting:
+            self._files()[-1].hold(WRITING_KIB)
+            for batch in waiting:
+                if batch is not None:
+                    added += self._keep(batch, waiting)
         return added
 
     def exact(
@@ -76,17 +82,16 @@ class CallDatabase:
         """The pairs whose `call_key` is `key`, by time, then identity; with `before` only those of an earlier time,
         with `limit` no more than the latest so many.
         """
-        where, values = ["c.exact_key = :exact"], {"exact": bytes.fromhex(key)[:NAME_BYTES]}
-        named = {
-            "c.repo = :repo": _known(repo), "c.at < :before": before, "c.lineage <> :lineage": _known(not_lineage),
+        given = {
+            "exact": bytes.fromhex(key)[:NAME_BYTES], "repo": _known(repo), "before": before,
+            "lineage": _known(not_lineage),
         }  # fmt: skip
-        for condition, value in named.items():
-            if value is not None:
-                where.append(condition)
-                values[condition.partition(":")[2]] = value  # type: ignore[assignment]
-        latest = f"{_columns()} where {' and '.join(where)} order by c.at desc, c.key desc limit :limit"
-        rows = self._rows(latest, {**values, "limit": -1 if limit is None else limit})
-        return tuple(pair_of(row) for row in reversed(rows))
+        conditions = {name: value for name, value in given.items() if value is not None}
+        with self._lock, self._named():
+            found = [hit for file in self._files() for hit in file.exact(conditions, -1 if limit is None else limit)]
+            latest = [number for _, number in sorted(found, reverse=True)[:limit]]
+            pairs = self._read(latest, {})
+        return tuple(pairs[number] for number in reversed(latest) if number in pairs)
 
     def search(  # noqa: PLR0913  the conditions of a search, all by name
         self,
@@ -112,20 +117,26 @@ class CallDatabase:
         filters = Filters(_known(tool), _known(repo), before, tuple(map(storable, left_out)), undated)
         with self._lock, self._named():
             found = self._current_index().search(text, filters, limit, responses=responses)
-            rows = {row["seq"]: row for row in self._of([seq for seq, _ in found])}
-        return tuple(pair_of(rows[seq], score) for seq, score in found if seq in rows)
+            pairs = self._read([number for number, _ in found], dict(found))
+        return tuple(pairs[number] for number, _ in found if number in pairs)
+
+    def origin(self, session: str, position: int) -> tuple[str, float | None] | None:
+        """Lineage and time of the pair at a place of a session."""
+        with self._lock, self._named():
+            return next((found for file in self._files() if (found := file.origin(session, position))), None)
 
     def count(self) -> int:
         """The number of pairs."""
-        return int(self._rows("select pairs from about")[0]["pairs"])
+        with self._lock, self._named():
+            return sum(file.pairs for file in self._files())
 
     def hash(self) -> str:
-        """Hex SHA-256 over the identities of all pairs, whatever the order they came in."""
-        digest = hashlib.sha256(b"calls")
+        """A name for the set of all pairs, whatever the order they came in and the files they are in: hex SHA-256 of
+        the sum of the SHA-512 of their identities. It takes no longer with more pairs.
+        """
         with self._lock, self._named():
-            for (key,) in self.db.execute("select key from calls order by key"):
-                digest.update(key)
-        return digest.hexdigest()
+            total = sum(file.digest for file in self._files()) % (1 << 8 * DIGEST_BYTES)
+        return hashlib.sha256(b"calls" + total.to_bytes(DIGEST_BYTES, "big")).hexdigest()
 
     def file_under(self, repos: Mapping[str, str]) -> int:
         """File the pairs of sessions whose recording names no repository under `owner/name`, by session id.
@@ -133,36 +144,36 @@ class CallDatabase:
         Identities do not change, so adding the same pairs again adds nothing. Returns how many pairs moved.
         """
         moved = 0
-        with self._lock, self._named(), writing(self.db):
-            for session, repo in repos.items():
-                sql = "update calls set repo = ? where session = ? and repo is null"
-                moved += self.db.execute(sql, [repo, session]).rowcount
-            if moved:
-                callschema.note_purge(self.db)
+        with self._lock, self._named():
+            for file in self._files():
+                with writing(file.db):
+                    here = sum(file.file_under(storable(session), storable(repo)) for session, repo in repos.items())
+                    if here:
+                        file.note_change()
+                moved += here
         return moved
 
     def purge(self, session_id: str) -> int:
         """Remove a session's pairs for good, and every request and response that no other pair has; returns how many.
 
-        The file is rewritten, so that nothing of them stays in free pages, and the index is made anew when next used.
+        Its file is rewritten, so that nothing of them stays in free pages, and the index is made anew when next used.
         """
+        removed = 0
         with self._lock, self._named():
-            self.db.execute("pragma secure_delete=on")
-            with writing(self.db):
-                removed = self.db.execute("delete from calls where session = ?", [session_id]).rowcount
-                callschema.note_pairs(self.db, -removed)
-                self.db.execute(
-                    "delete from bodies where id not in"
-                    " (select request from calls union all select response from calls)"
-                )
-                callschema.note_purge(self.db)
-            if self._index is not None:
-                self._index.close()
-                self._index = None
-            LexicalIndex.remove(self._index_path())
-            self.db.vacuum()
-            self.db.execute("pragma wal_checkpoint(truncate)")
-        return int(removed)
+            for file in self._files():
+                file.db.execute("pragma secure_delete=on")
+                with writing(file.db):
+                    here = file.remove(storable(session_id))
+                    file.note_change()
+                if self._index is not None:
+                    self._index.close()
+                    self._index = None
+                LexicalIndex.remove(self._index_path())
+                if here:
+                    file.db.vacuum()
+                file.db.execute("pragma wal_checkpoint(truncate)")
+                removed += here
+        return removed
 
     def refresh(self) -> None:
         """Bring the index up to date now instead of at the next search."""
@@ -171,12 +182,9 @@ class CallDatabase:
 
     @property
     def db(self) -> sqlite_utils.Database:
-        """The open database, made or brought to the current version when first used."""
-        with self._lock:
-            if self._database is None:
-                with self._named():
-                    self._database = callschema.open_database(self.path, create=self._create)
-            return self._database
+        """The first file, made or brought to the current version when first used."""
+        with self._lock, self._named():
+            return self._files()[0].db
 
     def _index_path(self) -> Path:
         return self.path.with_suffix(".index")
@@ -184,48 +192,117 @@ class CallDatabase:
     def _current_index(self) -> LexicalIndex:
         if self._index is None:
             self._index = LexicalIndex(self._index_path())
-        self._index.update(callschema.state(self.db), self._documents)
+        self._index.update(self._state(), self._documents)
         return self._index
 
+    def _state(self) -> State:
+        files = self._files()
+        return State(
+            files[0].id, sum(file.purges for file in files), max(file.last for file in files),
+            sum(file.pairs for file in files),
+        )  # fmt: skip
+
     def _documents(self, after: int) -> Iterator[Document]:
-        rows = self.db.execute(
-            "select c.seq, c.key, c.tool, c.repo, c.lineage, c.at, c.arguments_text, r.body as response"
-            " from calls c join bodies r on r.id = c.response where c.seq > ? order by c.seq",
-            [after],
-        )
-        for seq, key, tool, repo, lineage, at, arguments, response in rows:
-            yield Document(seq, key, tool, repo, lineage, at, arguments, str(unpacked(response)[0]))
+        return chain.from_iterable(file.documents(after) for file in self._files())
 
-    def _add(self, batch: Prepared) -> int:
-        with writing(self.db):
-            known = self._among("select key, seq from calls where key in", list(batch.rows))
-            fresh = [row for key, row in batch.rows.items() if key not in known]
-            places = self._keep_bodies({name: batch.bodies[name] for row in fresh for name in row[-2:]})
-            rows = [(*row[:-2], places[row[-2]], places[row[-1]]) for row in fresh]
-            self.db.conn.executemany(INSERT, rows)
-            callschema.note_pairs(self.db, len(rows))
-        return len(fresh)
+    def _files(self) -> list[CallFile]:
+        """All files, the first one first; those that another process began are opened."""
+        if not self._opened:
+            self._opened.append(CallFile(self.path, create=self._create))
+        listed = self._opened[0].db.execute("select number, id from parts order by number").fetchall()
+        for number, name in listed[len(self._opened) - 1 :]:
+            path = self._path_of(number)
+            if not path.exists():
+                raise CallDatabaseError(f"{path} is missing, a file of the pair database {self.path}")
+            file = CallFile(path, create=False)
+            if file.id != name:
+                file.close()
+                raise CallDatabaseError(f"{path} is no file of the pair database {self.path}")
+            self._opened.append(file)
+        return self._opened
 
-    def _keep_bodies(self, bodies: dict[bytes, bytes]) -> dict[bytes, int]:
-        """Store the texts that are new; the row of each by its hash."""
-        known = self._among("select hash, id from bodies where hash in", list(bodies))
-        place = int(self.db.execute("select coalesce(max(id), 0) from bodies").fetchone()[0])
-        fresh = [hash_ for hash_ in bodies if hash_ not in known]
-        rows = [(n, hash_, bodies[hash_]) for n, hash_ in enumerate(fresh, place + 1)]
-        self.db.conn.executemany("insert into bodies (id, hash, body) values (?, ?, ?)", rows)
-        return known | {hash_: n for n, hash_, _ in rows}
+    def _path_of(self, number: int) -> Path:
+        return self.path.with_name(f"{self.path.stem}.{number}{self.path.suffix}")
 
-    def _among(self, select: str, values: Sequence[bytes]) -> dict[bytes, int]:
-        marks = ",".join("?" * len(values))
-        return dict(self.db.execute(f"{select} ({marks})", list(values)).fetchall())
+    def _grow(self) -> None:
+        """Begin another file, if no other process did; the full one is written out."""
+        first = self._files()[0]
+        self._opened[-1].db.execute("pragma wal_checkpoint(truncate)")
+        self._opened[-1].hold(READING_KIB)
+        self._opened[-1].db.execute("pragma shrink_memory")
+        with writing(first.db):
+            files = self._files()
+            if files[-1].pairs < self._file_pairs:
+                return
+            number = len(files) + 1
+            file = CallFile(self._path_of(number), create=True)
+            try:
+                if file.pairs:  # an empty one is what an interrupted beginning left
+                    raise CallDatabaseError(f"{file.path} is in the way: it is no file of {self.path}")
+                file.begin_at(max(other.given for other in files) + 1)
+                first.db.execute("insert into parts (number, id) values (?, ?)", [number, file.id])
+            finally:
+                file.close()
+        self._files()[-1].hold(WRITING_KIB)
 
-    def _of(self, numbers: Sequence[int]) -> list[dict[str, Any]]:
-        marks = ",".join("?" * len(numbers))
-        return self._rows(f"{_columns()} where c.seq in ({marks})", list(numbers))
+    def _keep(self, batch: Prepared, waiting: Iterator[Prepared | None]) -> int:
+        """Keep a batch and those that follow in one transaction, for a short time, or until the last file is full."""
+        if self._files()[-1].pairs >= self._file_pairs:
+            self._grow()
+        until = time.monotonic() + _OPEN
+        with self._adding() as keep:
+            added = keep(batch)
+            while time.monotonic() < until and self._opened[-1].pairs < self._file_pairs:
+                following = next(waiting, None)
+                if following is None:
+                    break
+                added += keep(following)
+        return added
 
-    def _rows(self, sql: str, parameters: Any = ()) -> list[dict[str, Any]]:
-        with self._lock, self._named():
-            return list(self.db.query(sql, parameters))
+    @contextmanager
+    def _adding(self) -> Iterator[Callable[[Prepared], int]]:
+        """One transaction of all files that are written; the first file's lock is that of all."""
+        with ExitStack() as stack:
+            stack.enter_context(writing(self._files()[0].db))
+            files = self._files()
+            begun = {0}
+            place = max(file.given for file in files) + 1
+
+            def keep(batch: Prepared) -> int:
+                nonlocal place
+                added = 0
+                for number, rows in self._shared_out(batch).items():
+                    if number not in begun:
+                        stack.enter_context(writing(files[number].db))
+                        begun.add(number)
+                    here = files[number].keep(Prepared(rows, batch.bodies), place)
+                    added, place = added + here, place + here
+                return added
+
+            try:
+                yield keep
+            except BaseException:
+                for file in files:
+                    file.forget()
+                raise
+
+    def _shared_out(self, batch: Prepared) -> dict[int, dict[bytes, Row]]:
+        """The rows by the number of their file: where their session is, else the last."""
+        last = len(self._opened) - 1
+        sessions = list({row[2] for row in batch.rows.values()})
+        place = {name: n for n, file in enumerate(self._opened[:last]) for name in file.sessions(sessions)}
+        shared: dict[int, dict[bytes, Row]] = {}
+        for key, row in batch.rows.items():
+            shared.setdefault(place.get(row[2], last), {})[key] = row
+        return shared
+
+    def _read(self, numbers: Sequence[int], scores: Mapping[int, float]) -> dict[int, RecordedCall]:
+        """The numbered pairs that are there; the latest file that can have a number is asked first."""
+        found: dict[int, RecordedCall] = {}
+        for file in reversed(self._opened):
+            asked = [number for number in numbers if number >= file.first and number not in found]
+            found |= file.read(asked, scores) if asked else {}
+        return found
 
     @contextmanager
     def _named(self) -> Iterator[None]:
@@ -240,7 +317,3 @@ class CallDatabase:
 def _known(text: str | None) -> str | None:
     """A condition as the columns spell it."""
     return None if text is None else storable(text)
-
-
-def _columns() -> str:
-    return f"select {_COLUMNS} {_FROM}"

@@ -12,9 +12,11 @@ import sqlite_utils
 from toolsim.errors import CallDatabaseError
 
 APPLICATION_ID = 0x64734341
-VERSION = 2
-_CACHE_KIB = 256 << 10
-_MAPPED = 8 << 30
+VERSION = 3
+DIGEST_BYTES = 64
+READING_KIB = 32 << 10
+WRITING_KIB = 256 << 10
+"""Pages kept in memory, of each file and of the one that is filled: all that it writes at random places fits in."""
 _CHECKPOINT_PAGES = 16_384
 
 migrations = sqlite_utils.Migrations("calls")
@@ -22,25 +24,29 @@ migrations = sqlite_utils.Migrations("calls")
 
 @migrations()
 def create_tables(db: sqlite_utils.Database) -> None:
-    """`bodies` by content, `calls` in order of arrival, `about` with version, identity, purges and the number of pairs.
+    """`calls` in order of arrival, `names` for what many of them share, `blocks` of compressed texts, `bodies` to find
+    a text by its hash, `about` with version, identity, removals, the number of pairs and the sum of their identities,
+    `parts` with the files after the first.
 
-    Keys and hashes are the first 16 bytes of SHA-256: half the size of the three indexes that grow with every pair.
+    The place of a text is `block << 12 | line`. What grows at random places is small: `bodies` and `calls_exact`.
     """
     db.execute(
         "create table about (version integer not null, id text not null, purges integer not null,"
-        " pairs integer not null) strict"
+        " pairs integer not null, first integer not null, digest blob not null) strict"
     )
-    db.execute("insert into about values (?, ?, 0, 0)", [VERSION, uuid.uuid4().hex])
-    db.execute("create table bodies (id integer primary key, hash blob not null unique, body blob not null) strict")
+    db.execute("insert into about values (?, ?, 0, 0, 1, ?)", [VERSION, uuid.uuid4().hex, bytes(DIGEST_BYTES)])
+    db.execute("create table parts (number integer primary key, id text not null) strict")
+    db.execute("create table names (id integer primary key autoincrement, name text not null unique) strict")
+    db.execute("create table blocks (id integer primary key, body blob not null) strict")
+    db.execute("create table bodies (hash blob primary key, place integer not null) strict, without rowid")
     db.execute(
-        "create table calls (seq integer primary key autoincrement, key blob not null unique, exact_key blob not null,"
-        " session text not null, lineage text not null, repo text, agent text not null, tool text not null,"
-        " arguments_text text not null, at real, cwd text, position integer not null, call_id text not null,"
-        " recorded_id text, duration real,"
-        " request integer not null references bodies (id), response integer not null references bodies (id)) strict"
+        "create table calls (seq integer primary key autoincrement, key blob not null, exact_key blob not null,"
+        " session integer not null, lineage integer not null, repo integer, agent integer not null,"
+        " tool integer not null, cwd integer, arguments_text text, call_id text not null, recorded_id text, at real,"
+        " position integer not null, duration real, request integer not null, response integer not null) strict"
     )
     db.execute("create index calls_exact on calls (exact_key, at)")
-    db.execute("create index calls_session on calls (session)")
+    db.execute("create unique index calls_session on calls (session, key)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +78,7 @@ def open_database(path: Path, *, create: bool) -> sqlite_utils.Database:
             _recognise(path, connection)
         connection.execute("pragma journal_mode=wal")
         connection.execute("pragma synchronous=normal")
-        connection.execute(f"pragma cache_size=-{_CACHE_KIB}")
-        connection.execute(f"pragma mmap_size={_MAPPED}")
+        connection.execute(f"pragma cache_size=-{READING_KIB}")
         connection.execute(f"pragma wal_autocheckpoint={_CHECKPOINT_PAGES}")
         connection.execute(f"pragma application_id={APPLICATION_ID}")
         database = sqlite_utils.Database(connection)
@@ -82,22 +87,6 @@ def open_database(path: Path, *, create: bool) -> sqlite_utils.Database:
         connection.close()
         raise
     return database
-
-
-def state(db: sqlite_utils.Database) -> State:
-    """The present state."""
-    row = db.execute("select id, purges, (select coalesce(max(seq), 0) from calls), pairs from about").fetchone()
-    return State(*row)
-
-
-def note_pairs(db: sqlite_utils.Database, more: int) -> None:
-    """Count pairs that came, or went."""
-    db.execute("update about set pairs = pairs + ?", [more])
-
-
-def note_purge(db: sqlite_utils.Database) -> None:
-    """Count a change of what is there already, so that every index made before it is made anew."""
-    db.execute("update about set purges = purges + 1")
 
 
 def _recognise(path: Path, connection: sqlite3.Connection) -> None:

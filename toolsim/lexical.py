@@ -25,8 +25,9 @@ import tantivy
 from toolsim.callschema import State
 from toolsim.errors import CallDatabaseError
 
-FORM = 1
-_HEAP = 128_000_000
+FORM = 2
+_HEAP = 256_000_000
+_WRITERS = 2
 _QUERY_TERMS = 48
 _RESPONSE_HEAD = 4_000
 _RESPONSE_TAIL = 1_000
@@ -36,6 +37,9 @@ _STATE = "state.json"
 _PLAIN = "plain"
 _PIECES = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+|[^\W\d_]+")
 _WORDS = re.compile(r"[^\W_](?:[\w.:/@+=%~-]*\w)?|--?[A-Za-z](?:[\w-]*\w)?|\w+")
+_ASCII_WORDS = re.compile(
+    r"[A-Za-z0-9](?:[A-Za-z0-9_.:/@+=%~-]*[A-Za-z0-9_])?|--?[A-Za-z](?:[A-Za-z0-9_-]*[A-Za-z0-9_])?|[A-Za-z0-9_]+"
+)  # the same on ASCII, in half the time
 _SEPARATED = re.compile(r"[^\W_]+")
 _LONGEST = 80
 
@@ -81,7 +85,8 @@ def terms(text: str) -> list[str]:
     id) and, if it has several, its parts of two letters and more, split at punctuation and at changes of case. All in
     lower case.
     """
-    return list(chain.from_iterable(map(_forms, _WORDS.findall(text))))
+    words = _ASCII_WORDS if text.isascii() else _WORDS
+    return list(chain.from_iterable(map(_forms, words.findall(text))))
 
 
 @functools.lru_cache(maxsize=1 << 16)
@@ -143,15 +148,16 @@ class LexicalIndex:
         searcher = self._index.searcher()
         clauses = _counted(self._clauses(searcher, text, responses=responses), self._scored)
         conditions = _conditions(self._schema(), filters)
+        narrow = filters.tool is not None or filters.repo is not None
         if not clauses:
             return []
         if responses:
-            return _ranked(searcher, self._nearest(searcher, clauses, conditions, limit))[:limit]
+            return _ranked(searcher, self._nearest(searcher, clauses, conditions, limit, narrow))[:limit]
         same = self._query_of_text(" ".join(terms(text)))
         found = _ranked(searcher, self._same(searcher, same, clauses, conditions, limit))
         if len(found) < limit:
             others = [*conditions, (tantivy.Occur.MustNot, same)]
-            rest = self._nearest(searcher, clauses, others, limit - len(found))
+            rest = self._nearest(searcher, clauses, others, limit - len(found), narrow)
             found += _ranked(searcher, rest)
         return found[:limit]
 
@@ -164,26 +170,28 @@ class LexicalIndex:
         if not hits:
             return []
         scored = [(tantivy.Occur.Should, query) for _, query in clauses]
-        ((score, _),) = searcher.search(
-            tantivy.Query.boolean_query([(tantivy.Occur.Must, _unscored(same)), *scored]), limit=1, count=False
-        ).hits
+        explained = tantivy.Query.boolean_query(scored).explain(searcher, hits[0][1])
+        score = float(json.loads(explained.to_json())["value"])
         return [(score, address) for _, address in hits]
 
     def _nearest(
-        self, searcher: tantivy.Searcher, clauses: list[_Clause], conditions: _Parts, limit: int
+        self, searcher: tantivy.Searcher, clauses: list[_Clause], conditions: _Parts, limit: int, narrow: bool
     ) -> list[_Hit]:
         """The best pairs of those that have one of the rarest words, and what may be equal to the last of them."""
         best: list[_Hit] = []
         for budget in self._budgets:
             needed, common = _split(clauses, budget)
-            query = tantivy.Query.boolean_query([(tantivy.Occur.Must, needed), *conditions, *common])
+            if narrow:
+                query = _one_by_one(tantivy.Query.boolean_query([(tantivy.Occur.Must, needed), *conditions]), common)
+            else:
+                query = tantivy.Query.boolean_query([(tantivy.Occur.Must, needed), *conditions, *common])
             best = self._best(searcher, query, conditions, limit)
             if len(best) >= limit or not common:
                 break
         return best
 
     def _query_of_text(self, words: str) -> tantivy.Query:
-        return self._query_of_texts({_text_number(words)})
+        return tantivy.Query.term_query(self._schema(), "text", _text_number(words), "basic")
 
     def _query_of_texts(self, texts: set[int]) -> tantivy.Query:
         return tantivy.Query.term_set_query(self._schema(), "text", sorted(texts))
@@ -293,6 +301,15 @@ def _split(clauses: list[_Clause], budget: float) -> tuple[tantivy.Query, _Parts
     return tantivy.Query.boolean_query(parts[:rare]), parts[rare:]
 
 
+def _one_by_one(query: tantivy.Query, scored: _Parts) -> tantivy.Query:
+    """The query with further words that only score, each looked up in its hits alone; all together they are read whole,
+    which is quicker where most pairs are hits.
+    """
+    for part in scored:
+        query = tantivy.Query.boolean_query([(tantivy.Occur.Must, query), part])
+    return query
+
+
 def _text_number(words: str) -> int:
     """Names a text by its words."""
     return int.from_bytes(hashlib.sha256(words.encode()).digest()[:8], "big")
@@ -324,14 +341,14 @@ def _new_schema() -> tantivy.Schema:
 
 def _plain_words() -> tantivy.TextAnalyzer:
     """Words of a result: runs of letters and digits in lower case (no splitting, for speed)."""
-    words = tantivy.TextAnalyzerBuilder(tantivy.Tokenizer.regex(r"[\p{L}\p{N}]+"))
+    words = tantivy.TextAnalyzerBuilder(tantivy.Tokenizer.simple())
     return words.filter(tantivy.Filter.remove_long(_LONGEST)).filter(tantivy.Filter.lowercase()).build()
 
 
 def _write(index: tantivy.Index, documents: Iterable[Document]) -> int:
     added = 0
     index.register_tokenizer(_PLAIN, _plain_words())
-    writer = index.writer(_HEAP, 1)
+    writer = index.writer(_HEAP, _WRITERS)
     for each in documents:
         words = " ".join(terms(each.arguments))
         document = tantivy.Document(

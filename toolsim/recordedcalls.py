@@ -10,7 +10,7 @@ import hashlib
 import json
 import threading
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -25,14 +25,12 @@ from toolsim.trajectory import ToolCall, ToolResult, Trajectory, call_pairs, can
 
 NAME_BYTES = 16
 """So many bytes of SHA-256 name a pair, a text and an exact key."""
-INSERT = (
-    "insert into calls (key, exact_key, arguments_text, session, lineage, repo, agent, tool, cwd, call_id, recorded_id,"
-    " at, position, duration, request, response) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-)
-_BATCH = 2_000
-_MAKERS = 2
+_BATCH = 2_048
+_AHEAD = 2
 _LEVEL = 1
-_MAX_BODY = 1 << 30
+_BLOCK = 32 << 10
+_LINES = 1 << 12
+_MAX_BLOCK = 1 << 30
 _TEXT_LIMIT = 4_000
 _OWN = threading.local()
 _TALK = frozenset({"description", "explanation", "justification", "thought", "toolSummary", "sideEffects"})
@@ -94,29 +92,48 @@ def call_key(tool: str, arguments: Any, cwd: str | None) -> str:
     Absent and null arguments are the same, the agent's own comments on the call do not count, and neither does white
     space at the ends of a text.
     """
-    return content_hash([tool, _normal(arguments), cwd])
+    return _exact_key(tool, arguments, cwd).hex()
+
+
+def _exact_key(tool: str, arguments: Any, cwd: str | None) -> bytes:
+    normal = _normal(arguments)
+    try:
+        text = _faithful(normal)
+        if text is not None:
+            return hashlib.sha256(orjson.dumps((tool, cwd)) + text).digest()
+    except TypeError:
+        pass
+    return bytes.fromhex(content_hash([tool, normal, cwd]))
 
 
 Row: TypeAlias = tuple[Any, ...]
-"""The values of `INSERT`, with the hashes of request and response in the place of their rows."""
+"""key, exact key, session, lineage, repo, agent, tool, cwd, arguments (`None`: those that `arguments_text` gives), call
+id, recorded id, at, position, duration, and the hashes of request and response."""
 
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A batch that is ready to be kept: rows by key, compressed texts by hash."""
+    """A batch that is ready to be kept: rows by key, JSON texts by hash."""
 
     rows: dict[bytes, Row]
     bodies: dict[bytes, bytes]
 
 
-def batches(pairs: Iterable[RecordedCall]) -> Iterator[Prepared]:
-    """Batches in order, made in other threads while the ones before them are written."""
+def batches(pairs: Iterable[RecordedCall]) -> Generator[Prepared | None, None, None]:
+    """Batches in order, made in another thread while the ones before them are written; where `pairs` fails, first those
+    that came before, then `None`, so that they can be kept, then its error.
+    """
     todo = iter(pairs)
-    with ThreadPoolExecutor(_MAKERS) as makers:
+    with ThreadPoolExecutor(1) as maker:
         coming: deque[Future[Prepared]] = deque()
         while True:
-            while len(coming) <= _MAKERS and (batch := list(islice(todo, _BATCH))):
-                coming.append(makers.submit(_prepared, batch))
+            try:
+                while len(coming) < _AHEAD and (batch := list(islice(todo, _BATCH))):
+                    coming.append(maker.submit(_prepared, batch))
+            except BaseException:
+                yield from (made.result() for made in coming)
+                yield None
+                raise
             if not coming:
                 return
             yield coming.popleft().result()
@@ -124,53 +141,119 @@ def batches(pairs: Iterable[RecordedCall]) -> Iterator[Prepared]:
 
 def _prepared(batch: Sequence[RecordedCall]) -> Prepared:
     bodies: dict[bytes, bytes] = {}
-    rows = {row[0]: row for row in (_row(pair, bodies) for pair in batch)}
-    compress = zstandard.ZstdCompressor(level=_LEVEL).compress
-    return Prepared(rows, {name: compress(body) for name, body in bodies.items()})
+    return Prepared({row[0]: row for row in (_row(pair, bodies) for pair in batch)}, bodies)
 
 
 def _row(pair: RecordedCall, bodies: dict[bytes, bytes]) -> Row:
     call, result = pair.call, pair.result
-    request = _encoded([call.name, call.arguments, call.raw])
-    response = _encoded([result.content, result.is_error, result.exit_code, result.images, result.structured])
-    asked, answered = _name(request), _name(response)
+    arguments = call.arguments
+    request = _encoded((call.name,), arguments, (call.raw,))
+    response = _encoded((result.content, result.is_error, result.exit_code, result.images), result.structured)
+    asked, answered = name_of(request), name_of(response)
     bodies[asked], bodies[answered] = request, response
     texts = (pair.session, pair.lineage, pair.repo, pair.agent, pair.tool, pair.cwd, call.id, call.recorded_id)
-    about = [*(text and storable(text) for text in texts), pair.at, pair.position, result.duration]
-    key = _name(_encoded(about) + asked + answered)
-    exact = bytes.fromhex(call_key(pair.tool, call.arguments or call.raw, pair.cwd))[:NAME_BYTES]
-    return (key, exact, storable(pair.arguments_text), *about, asked, answered)
+    session, lineage, repo, agent, tool, cwd, call_id, recorded_id = map(_storable, texts)
+    at, position, duration = pair.at, pair.position, result.duration
+    about = (session, lineage, repo, agent, tool, cwd, call_id, recorded_id, at, position, duration)
+    key = name_of(orjson.dumps(about) + asked + answered)
+    exact = _exact_key(pair.tool, arguments or call.raw, pair.cwd)[:NAME_BYTES]
+    derived = arguments_text(call) == pair.arguments_text
+    return (key, exact, session, lineage, repo, agent, tool, cwd, None if derived else storable(pair.arguments_text),
+            call_id, recorded_id, at, position, duration, asked, answered)  # fmt: skip
 
 
-def pair_of(row: dict[str, Any], score: float | None = None) -> RecordedCall:
-    """The pair of a row of the database, columns by name.
+def _storable(text: str | None) -> str | None:
+    return text if text is None or text.isascii() else storable(text)
 
-    Raises:
-        CallDatabaseError: its texts cannot be read.
-    """
-    name, arguments, raw = unpacked(row["request"])
-    content, is_error, exit_code, images, structured = unpacked(row["response"])
-    call_id = row["call_id"]
+
+def pair_of(row: Mapping[str, Any], request: Any, response: Any, score: float | None = None) -> RecordedCall:
+    """The pair of a row of the database, columns by name, with the values of its two texts."""
+    name, arguments, raw = request
+    content, is_error, exit_code, images, structured = response
+    call_id, kept = row["call_id"], row["arguments_text"]
+    call = ToolCall(call_id, name, arguments, raw, row["recorded_id"])
     return RecordedCall(
         row["session"], row["lineage"], row["repo"], row["agent"], row["tool"],
-        ToolCall(call_id, name, arguments, raw, row["recorded_id"]), row["arguments_text"],
+        call, arguments_text(call) if kept is None else kept,
         ToolResult(call_id, content, is_error, exit_code, row["duration"], images, structured),
         row["at"], row["cwd"], row["position"], score,
     )  # fmt: skip
 
 
-def _name(body: bytes) -> bytes:
+def name_of(body: bytes) -> bytes:
+    """What names a text."""
     return hashlib.sha256(body).digest()[:NAME_BYTES]
 
 
-def _encoded(value: Any) -> bytes:
-    """The JSON text of a value; after a space where only Python's own encoder can write it (halves of surrogate pairs,
-    integers beyond 64 bits, NaN)."""
-    with suppress(TypeError):
-        text = orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
-        if b"null" not in text or orjson.loads(text) == value:
-            return text
-    return b" " + json.dumps(value, sort_keys=True).encode("ascii")
+def _encoded(before: tuple[Any, ...], doubtful: Any, after: tuple[Any, ...] = ()) -> bytes:
+    """The JSON text of a list, without line breaks; after a space where only Python's own encoder can write it (halves
+    of surrogate pairs, integers beyond 64 bits, NaN). NaN may stand in the doubtful part only.
+    """
+    try:
+        text = _faithful(doubtful)
+        if text is not None:
+            end = b"," + orjson.dumps(after)[1:] if after else b"]"
+            return orjson.dumps(before)[:-1] + b"," + text + end
+    except TypeError:
+        pass
+    return b" " + json.dumps([*before, doubtful, *after], sort_keys=True).encode("ascii")
+
+
+def _faithful(value: Any) -> bytes | None:
+    """The JSON text of a value; `None` if it would say something else, for orjson makes null of NaN."""
+    text = orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+    return text if value is None or b"null" not in text or orjson.loads(text) == value else None
+
+
+def packed(bodies: Iterable[bytes]) -> list[tuple[bytes, int]]:
+    """Blocks of many texts each, one a line, compressed, with the number of lines in each; in order."""
+    blocks, lines, size = [], list[bytes](), 0
+    for body in bodies:
+        lines.append(body)
+        size += len(body)
+        if size >= _BLOCK or len(lines) == _LINES:
+            blocks.append(lines)
+            lines, size = [], 0
+    if lines:
+        blocks.append(lines)
+    return list(zip(squeezed([b"\n".join(block) for block in blocks]), map(len, blocks), strict=True))
+
+
+def squeezed(texts: Sequence[bytes]) -> list[bytes]:
+    """The texts compressed, with checksums; all in one step without the interpreter's lock."""
+    if not texts:
+        return []
+    compressor = zstandard.ZstdCompressor(level=_LEVEL, write_checksum=True)
+    made = compressor.multi_compress_to_buffer(list(texts), threads=1)
+    return [made[n].tobytes() for n in range(len(made))]
+
+
+def lines_of(block: bytes) -> list[bytes]:
+    """The texts of a kept block.
+
+    Raises:
+        CallDatabaseError: it cannot be read.
+    """
+    try:
+        return _decompressor().decompress(block, max_output_size=_MAX_BLOCK).split(b"\n")
+    except zstandard.ZstdError as error:
+        raise _torn(error) from error
+
+
+def value_of(body: bytes) -> Any:
+    """The value of a text.
+
+    Raises:
+        CallDatabaseError: it cannot be read.
+    """
+    try:
+        return json.loads(body) if body.startswith(b" ") else orjson.loads(body)
+    except ValueError as error:
+        raise _torn(error) from error
+
+
+def _torn(error: Exception) -> CallDatabaseError:
+    return CallDatabaseError(f"a stored pair cannot be read, the pair database is torn: {error}")
 
 
 def _decompressor() -> zstandard.ZstdDecompressor:
@@ -179,19 +262,6 @@ def _decompressor() -> zstandard.ZstdDecompressor:
     if found is None:
         found = _OWN.decompressor = zstandard.ZstdDecompressor()
     return found
-
-
-def unpacked(body: bytes) -> Any:
-    """The value of a kept text.
-
-    Raises:
-        CallDatabaseError: it cannot be read.
-    """
-    try:
-        text = _decompressor().decompress(body, max_output_size=_MAX_BODY)
-        return json.loads(text) if text.startswith(b" ") else orjson.loads(text)
-    except (zstandard.ZstdError, ValueError) as error:
-        raise CallDatabaseError(f"a stored pair cannot be read, the pair database is torn: {error}") from error
 
 
 def storable(text: str) -> str:
@@ -205,12 +275,16 @@ def storable(text: str) -> str:
 
 
 def _short(value: Any) -> str:
-    return (value if isinstance(value, str) else canonical_json(value))[:_TEXT_LIMIT]
+    if isinstance(value, str):
+        return value[:_TEXT_LIMIT]
+    return str(value) if type(value) is int else canonical_json(value)[:_TEXT_LIMIT]
 
 
 def _normal(value: Any) -> Any:
     if isinstance(value, str):
         return value.strip()
     if isinstance(value, dict):
-        return {k: _normal(v) for k, v in value.items() if v is not None and k not in _TALK}
+        return {
+            k: v.strip() if type(v) is str else _normal(v) for k, v in value.items() if v is not None and k not in _TALK
+        }
     return [_normal(v) for v in value] if isinstance(value, (list, tuple)) else value

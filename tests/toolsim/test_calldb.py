@@ -309,7 +309,7 @@ def test_a_newer_version_is_left_alone(path, calls):
 def test_a_torn_pair_is_an_error_not_an_empty_result(path, calls):
     calls.add([pair("ls")])
     calls.refresh()
-    calls.db.execute("update bodies set body = x'00'")
+    calls.db.execute("update blocks set body = x'00'")
     with pytest.raises(CallDatabaseError, match="torn"):
         calls.search("ls")
 

@@ -6,9 +6,11 @@ import hashlib
 import random
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from toolsim.callschema import State
-from toolsim.lexical import Document, Filters, LexicalIndex
+from toolsim.lexical import Document, Filters, LexicalIndex, terms
 
 NO_BOUND = (float("inf"),)
 STORE = "id", 0
@@ -60,3 +62,8 @@ def test_words_that_no_pair_has_do_not_count(bounded):
     assert bounded.search("zzz yyy", Filters(), 8, responses=False) == []
     alone = bounded.search("git", Filters(), 8, responses=False)
     assert bounded.search("zzz git", Filters(), 8, responses=False) == alone
+
+
+@given(st.text(st.sampled_from("aZ9_.:/@+=%~- \n'\"|$(")), st.sampled_from(["\u00e9", " \u2026", "\u0416"]))
+def test_words_of_ascii_are_those_that_the_same_text_has_beside_others(text, other):
+    assert terms(f"{text} {other}")[: len(terms(text))] == terms(text)
