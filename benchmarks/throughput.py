@@ -121,7 +121,7 @@ def rss() -> float:
 def settings(leg: Leg) -> tuple[RunConfig, Criteria]:
     """A run whose calls are all asked of the endpoint."""
     flags = {
-        "candidate": f"m@{leg.url}", "simulator": f"m@{leg.url}", "rungs": "simulated", "shell": "none",
+        "candidate": f"candidate@{leg.url}", "simulator": f"simulator@{leg.url}", "rungs": "simulated", "shell": "none",
         "actions": "native",
         "affordances": leg.options.affordances, "deidentify": leg.options.deidentify,
     }  # fmt: skip
