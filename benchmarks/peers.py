@@ -21,7 +21,6 @@ import tempfile
 import urllib.request
 import venv
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -138,19 +137,22 @@ def evidence(bodies: Sequence[Body]) -> tuple[str, str, str]:
     return first, second, third
 
 
+def is_ready(home: Path, packages: Sequence[str]) -> bool:
+    """Whether an environment was made in full, and for these packages."""
+    stamp = home / ".ready"
+    return stamp.exists() and stamp.read_text("utf-8").splitlines() == list(packages)
+
+
 def environment(peer: Peer, folder: Path) -> Path:
     """The Python of the peer's environment, made if it is not there or was made for other packages."""
     home = folder / peer.script.removesuffix(".py")
-    stamp, wanted = home / ".ready", "\n".join(peer.packages)
     python = home / "bin" / "python"
-    with suppress(FileNotFoundError):
-        if stamp.read_text("utf-8") == wanted:
-            return python
-    print(f"making an environment for {peer.name}", file=sys.stderr)
-    venv.create(home, with_pip=True, clear=True)
-    install = ["-m", "pip", "install", "-qq", "--disable-pip-version-check", *peer.packages]
-    subprocess.run([python, *install], check=True, stdout=sys.stderr)
-    stamp.write_text(wanted, "utf-8")
+    if not is_ready(home, peer.packages):
+        print(f"making an environment for {peer.name}", file=sys.stderr)
+        venv.create(home, with_pip=True, clear=True)
+        install = ["-m", "pip", "install", "-qq", "--disable-pip-version-check", *peer.packages]
+        subprocess.run([python, *install], check=True, stdout=sys.stderr)
+        (home / ".ready").write_text("\n".join(peer.packages), "utf-8")
     return python
 
 
@@ -221,16 +223,19 @@ def kept(peer: Peer, folder: Path, steps: int) -> list[Body]:
 
 
 def timed(peer: Peer, folder: Path, options: argparse.Namespace) -> dict[str, Any]:
-    """The middle one of `--repeats` legs by its rate, with what the endpoint counted."""
-    found = []
-    for _ in range(options.repeats):
-        with fake_endpoint.running(latency=options.latency, steps=options.steps) as url:
-            run = played(peer, folder, url, options.rollouts, options.flight)
-            run["stats"] = stats(url)
-        if run["calls"] != options.rollouts * options.steps:
-            raise SystemExit(f"{peer.name}: {run['calls']} tool results, not {options.rollouts * options.steps}")
-        found.append(run)
-    return sorted(found, key=lambda run: run["calls"] / run["seconds"])[len(found) // 2]
+    """One leg at full size, with what the endpoint counted."""
+    with fake_endpoint.running(latency=options.latency, steps=options.steps) as url:
+        run = played(peer, folder, url, options.rollouts, options.flight)
+        run["stats"] = stats(url)
+    if run["calls"] != options.rollouts * options.steps:
+        raise SystemExit(f"{peer.name}: {run['calls']} tool results, not {options.rollouts * options.steps}")
+    return run
+
+
+def middle(runs: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """The leg of the middle rate, with the middle of the processor times, which vary less."""
+    ordered = sorted(runs, key=lambda run: run["calls"] / run["seconds"])
+    return ordered[len(runs) // 2] | {"cpu": sorted(run["cpu"] for run in runs)[len(runs) // 2]}
 
 
 def speed_row(peer: Peer, run: dict[str, Any], ours: dict[str, Any]) -> list[str]:
@@ -265,7 +270,7 @@ def main() -> None:
     parser.add_argument("--flight", type=int, default=64, help="Rollouts at once.")
     parser.add_argument("--steps", type=int, default=4, help="Tool calls of a rollout.")
     parser.add_argument("--latency", type=float, default=0.2)
-    parser.add_argument("--repeats", type=int, default=1, help="How often each leg runs; the middle one is shown.")
+    parser.add_argument("--repeats", type=int, default=1, help="Rounds of all legs; the middle is shown.")
     options = parser.parse_args()
     peers = [PEERS[name] for name in options.peers.split(",")]
     for peer in peers:
@@ -276,7 +281,8 @@ def main() -> None:
         prepared(folder, options.steps)
         held = [evidence(kept(peer, folder, options.steps)) for peer in peers]
         load = f"{os.getloadavg()[0]:.1f}"
-        runs = [timed(peer, folder, options) for peer in peers]
+        rounds = [[timed(peer, folder, options) for peer in peers] for _ in range(options.repeats)]
+        runs = [middle(legs) for legs in zip(*rounds, strict=True)]
     print(f"{options.rollouts} rollouts of {options.steps} calls, {options.flight} at once, {options.latency:g} s "
           f"latency, load average {load} before and {os.getloadavg()[0]:.1f} after\n")  # fmt: skip
     speed = ("peer", "version", "calls", "calls/s", "CPU ms a call", "ours is faster by", "its CPU to ours", "MiB most")
