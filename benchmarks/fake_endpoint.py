@@ -3,8 +3,9 @@
 Run as a program it prints its base URL and serves until it is ended. Every answer is a function of the request body,
 so a run against it is deterministic whatever the order of the requests: a request with a schema gets a value that
 fits; one with tools gets a call of a command until `--steps` agent messages stand after the last user message, then
-a final answer. `GET /v1/stats` counts. With `--faults P` a share of the requests gets a fault instead; text that a
-faulty answer carries holds `FAULT_MARK`, so that it can be looked for wherever answers are kept.
+a final answer. `GET /v1/stats` counts, by model too; `--keep FILE` keeps each body as a line. With `--faults P` a
+share of the requests gets a fault instead; text that a faulty answer carries holds `FAULT_MARK`, so that it can be
+looked for wherever answers are kept.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -117,11 +119,20 @@ class Service:
         kinds = self.options.kinds.split(",")
         return rng.choice(kinds) if rng.random() < self.options.faults else None
 
+    def note(self, body: dict[str, Any], size: int) -> None:
+        """Count a request of `size` bytes, and keep it where that was asked for."""
+        self.counts["requests"] += 1
+        self.counts[f"requests {body.get('model')}"] += 1
+        self.counts[f"prompt bytes {body.get('model')}"] += size
+        if self.options.keep:
+            with self.options.keep.open("ab") as kept:
+                kept.write(orjson.dumps(body) + b"\n")
+
     async def respond(self, raw: bytes, key: str) -> tuple[int, dict[str, str], bytes, str | None]:
         """Status, headers, body and fault of one request; `key` is its authorization."""
         body = orjson.loads(raw)
         digest = int.from_bytes(hashlib.blake2b(raw, digest_size=4).digest(), "big")
-        self.counts["requests"] += 1
+        self.note(body, len(raw))
         self.flying += 1
         self.counts["most in flight"] = max(self.counts["most in flight"], self.flying)
         fault = self.fault(digest)
@@ -243,6 +254,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--faults", type=float, default=0.0, help="Share of requests that get a fault.")
     parser.add_argument("--kinds", default=",".join(FAULTS))
     parser.add_argument("--drip", type=float, default=0.05, help="Seconds between two bytes of a slow answer.")
+    parser.add_argument("--keep", type=Path, default=None, help="Append every request body to this file.")
     parser.add_argument("--cache", type=int, default=0, help="1: count a prefix cache.")
     return parser.parse_args()
 

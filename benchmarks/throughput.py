@@ -121,7 +121,7 @@ def rss() -> float:
 def settings(leg: Leg) -> tuple[RunConfig, Criteria]:
     """A run whose calls are all asked of the endpoint."""
     flags = {
-        "candidate": f"m@{leg.url}", "simulator": f"m@{leg.url}", "rungs": "simulated", "shell": "none",
+        "candidate": f"candidate@{leg.url}", "simulator": f"simulator@{leg.url}", "rungs": "simulated", "shell": "none",
         "actions": "native",
         "affordances": leg.options.affordances, "deidentify": leg.options.deidentify,
     }  # fmt: skip
@@ -134,7 +134,8 @@ async def play(leg: Leg, record: Bodies | None = None) -> dict[str, float]:
     with Store(leg.folder / "store.db") as store:
         made = experiment.plan(store, config, criteria, {})
         first = sorted(made.rows, key=lambda row: row.sample)
-        cut = tuple(first if record is not None else first[: leg.rollouts])
+        kept = {row.id for row in (first if record is not None else first[: leg.rollouts])}
+        cut = tuple(row for row in made.rows if row.id in kept)  # in the order of a run, not by sample
         made = experiment.Plan(made.run, cut, made.excluded, made.resumed)
         budget = Budget()
 

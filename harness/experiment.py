@@ -36,6 +36,7 @@ from toolsim.endpoint import ClientSettings
 from toolsim.model import OpenAIModel, is_embedded, open_model
 from toolsim.modeltypes import Budget, Model, ModelReply, ModelRequest
 from toolsim.prompting import prompt_hashes
+from toolsim.recorded import Folded
 from toolsim.replycache import CachedModel, ReplyCache
 from toolsim.seeds import derive_seed
 from toolsim.shell.base import Shell
@@ -44,6 +45,7 @@ from toolsim.simulator import SimulatorSettings, ToolSimulator
 from toolsim.trajectory import JsonObject, Reference, content_hash, turns
 
 _SCENES = 16
+_Place = tuple[str, int, int | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,15 +126,15 @@ def rollout_row(run: str, session: SessionRow, cut: Cut, sample: int) -> Rollout
 async def play(plan: Plan, config: RunConfig, parts: Parts, *, concurrency: int, notice: Notice) -> Outcome:
     """Play the rollouts of a plan that have not ended."""
     ended = {row.id for row, end in parts.store.rollouts(plan.run) if end is not None}
-    scenes: Recent[tuple[str, int, int | None], Prepared] = Recent(_SCENES)
+    scenes: Recent[_Place, Prepared] = Recent(_SCENES)
+    folds: Recent[_Place, Folded] = Recent(_SCENES)
     loop = asyncio.get_running_loop()
 
     def prepare(row: RolloutRow) -> Prepared:
         """Samples of one prefix share its scene: each plays in a fork of the world."""
-        place = (row.session, row.turn, row.step)
-        return scenes.get(place, functools.partial(_prepare, config, parts, loop, row))
+        return scenes.get(_place(row), functools.partial(_prepare, config, parts, loop, row))
 
-    build = functools.partial(_build, config, parts)
+    build = functools.partial(_build, config, parts, folds)
     todo = [row for row in plan.rows if row.id not in ended]
     return await run_batch(parts.store, todo, prepare=prepare, build=build, concurrency=concurrency, notice=notice)
 
@@ -268,13 +270,24 @@ def _prepare(config: RunConfig, parts: Parts, loop: asyncio.AbstractEventLoop, r
     return Prepared(scene) if isinstance(fit, int) else Prepared(None, fit)
 
 
+def _place(row: RolloutRow) -> _Place:
+    return row.session, row.turn, row.step
+
+
 async def _build(
-    config: RunConfig, parts: Parts, row: RolloutRow, scene: Scene, write: Callable[[int, ModelStep | ToolStep], None]
+    config: RunConfig,
+    parts: Parts,
+    folds: Recent[_Place, Folded],
+    row: RolloutRow,
+    scene: Scene,
+    write: Callable[[int, ModelStep | ToolStep], None],
 ) -> Rollout:
     seed = derive_seed(config.seed, row.run, row.session, row.turn, row.sample)
     candidate = open_candidate(parts.candidate, scene, config)
     reference = scene.reference if "rollout" in config.affordances else None
     simulator = open_simulator(config, parts, scene, seed, reference=reference)
+    if simulator.record is not None:
+        simulator.share_record(folds.get(_place(row), functools.partial(getattr, simulator.record, "folded")))
     if parts.candidate is not None:
         simulator.delegate = SubAgents(
             functools.partial(open_candidate, parts.candidate, scene, config), simulator, seed

@@ -27,7 +27,7 @@ from harness.resample import Limits, Rollout
 from harness.scene import Scene, set_scene
 from toolsim.actions import Fact, RunShell, SetEnv
 from toolsim.modeltypes import Model, ModelReply, ModelRequest
-from toolsim.recorded import Entry, Record
+from toolsim.recorded import Entry, Folded
 from toolsim.scripted import ScriptedModel
 from toolsim.seeds import derive_seed
 from toolsim.trajectory import JsonObject, Message, ToolDefinition, ToolResult, content_hash
@@ -206,7 +206,7 @@ async def _play(parts: experiment.Parts, made: AblationPlan, case: Case, config:
     )
     record = simulator.record
     simulator.mark_record(_mark(case))
-    own = Record(scene.reference, planted.rebuilt.world, scene.scaffold, scene.prefix.session).entries
+    own = Folded(scene.reference, planted.rebuilt.world, scene.scaffold, scene.prefix.session).entries
     watch = _Watch(case, tally, listening, secrets, {e.call.id: e for e in own}, record.entries if record else ())
     candidate = RecordedCandidate(scene.reference.items)
     limits = Limits(None, None, None, config.max_seconds)

@@ -72,28 +72,48 @@ class Near:
 
 
 @dataclass(slots=True)
-class Record:
-    """The reference as answers and evidence. `start` is the world at the cut; it is not changed."""
+class Folded:
+    """The reference's answered calls with the states that they stood in, folded when first asked for.
+
+    `start` is the world at the cut; it is not changed. Rollouts of one prefix may share this.
+    """
 
     reference: Reference
     start: World
     scaffold: Scaffold
     session: Session
     _entries: tuple[Entry, ...] | None = None
-    _used: set[int] = field(default_factory=set)
-    _made: int = 0
 
     @property
     def entries(self) -> tuple[Entry, ...]:
-        """The reference's answered calls, in order."""
+        """The calls in order."""
         if self._entries is None:
             self._entries = tuple(_entries(self.reference, self.start, self.scaffold, self.session))
         return self._entries
 
+
+@dataclass(slots=True)
+class Record:
+    """The reference as answers and evidence of one rollout, which notes what it has used."""
+
+    folded: Folded
+    _used: set[int] = field(default_factory=set)
+    _made: int = 0
+
+    @property
+    def start(self) -> World:
+        """The world at the cut."""
+        return self.folded.start
+
+    @property
+    def entries(self) -> tuple[Entry, ...]:
+        """The reference's answered calls, in order."""
+        return self.folded.entries
+
     def marked(self, mark: Callable[[Entry], ToolResult]) -> Record:
         """The same record with other texts in its results; the states stay as they are. For canaries."""
         changed = tuple(replace(entry, result=mark(entry)) for entry in self.entries)
-        return Record(self.reference, self.start, self.scaffold, self.session, changed)
+        return Record(replace(self.folded, _entries=changed))
 
     def find(self, action: Action, world: World) -> Entry | None:
         """The first unused recorded call that is the same in the same state."""

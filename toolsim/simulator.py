@@ -41,7 +41,7 @@ from toolsim.machine import machine, sentences
 from toolsim.modeltypes import Model, Usage
 from toolsim.program import Asked, Pen, Written
 from toolsim.rebuild import take_in
-from toolsim.recorded import Entry, Record
+from toolsim.recorded import Entry, Folded, Record
 from toolsim.scaffolds.base import Scaffold, ScaffoldProfile
 from toolsim.seeds import derive_seed
 from toolsim.shell.base import ProgramResult, ProgramRun, Shell, ShellCommand
@@ -139,7 +139,7 @@ class ToolSimulator:
 
     def __post_init__(self) -> None:
         if self.reference is not None and "rollout" in self.settings.affordances:
-            self._record = Record(self.reference, self._permitted(self.start), self.scaffold, self.session)
+            self._record = Record(Folded(self.reference, self._permitted(self.start), self.scaffold, self.session))
 
     async def respond(self, call: ToolCall, world: World, history: Sequence[Message]) -> Answer:
         """The result of a call made in `world` after `history` (all that the candidate saw). Changes no world.
@@ -173,6 +173,11 @@ class ToolSimulator:
     def record(self) -> Record | None:
         """The reference, where it may be known."""
         return self._record
+
+    def share_record(self, folded: Folded) -> None:
+        """Take what a rollout of the same prefix, with the same settings, has folded. Before the first call."""
+        if self._record is not None:
+            self._record = Record(folded)
 
     def mark_record(self, mark: Callable[[Entry], ToolResult]) -> None:
         """Put other texts into the reference's results, to see where they turn up (`Record.marked`)."""

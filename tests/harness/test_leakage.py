@@ -62,14 +62,10 @@ class Prophet(Record):
 
 def test_a_simulator_that_is_shown_the_future_is_caught(filled, monkeypatch):
     monkeypatch.setattr("toolsim.simulator.Record", Prophet)
-    monkeypatch.setattr(Prophet, "marked", lambda self, mark: Prophet(*_parts(Record.marked(self, mark))))
+    monkeypatch.setattr(Prophet, "marked", lambda self, mark: Prophet(Record.marked(self, mark).folded))
     found = measured(filled)
     assert (found.early.prompts, found.early.answers) == (3, 3)
     assert found.due.prompts == 1
-
-
-def _parts(record):
-    return record.reference, record.start, record.scaffold, record.session, record.entries
 
 
 def test_the_module_asks_no_endpoint():

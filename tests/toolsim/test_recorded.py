@@ -74,6 +74,15 @@ async def test_a_resumed_rollout_does_not_use_a_result_again(bench):
     assert await answers(again, "make") == [None]
 
 
+async def test_rollouts_that_share_the_folded_reference_each_use_its_results(bench):
+    made, again = (bench(FILES, reference=(bash("make", "first"), WRITE), settings=ONLY) for _ in range(2))
+    again.simulator.share_record(made.simulator.record.folded)
+
+    assert again.simulator.record.entries is made.simulator.record.entries
+    assert await answers(made, "make", "make") == ["first", None]
+    assert await answers(again, "make", "make") == ["first", None]
+
+
 async def test_results_bear_the_id_of_the_call_that_was_made(bench):
     made = bench(FILES, reference=(bash("make", "done"),), settings=ONLY)
     assert (await made.respond(BASH, command="make")).result.call_id == "call_0"
