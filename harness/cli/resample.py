@@ -23,6 +23,7 @@ from harness.cli.roles import Tell, bar, config_from, criteria_from, run_async, 
 if TYPE_CHECKING:
     from harness.batch import Notice
     from harness.config import RunConfig
+    from harness.engines.here import Engine
     from harness.experiment import Plan
     from harness.pipeline import Resampled
     from harness.rows import RolloutRow
@@ -35,6 +36,25 @@ if TYPE_CHECKING:
 @selection_options
 @run_options
 @budget_options
+@click.option(
+    "--engine",
+    type=click.Choice(["here", "ray"]),
+    default="here",
+    show_default=True,
+    help="What plays the rollouts: this process, or workers on a Ray cluster.",
+)
+@click.option(
+    "--ray-address",
+    default=None,
+    metavar="HOST:PORT",
+    help="A Ray cluster that this machine is a part of.  [default: one of its own, on this machine]",
+)
+@click.option(
+    "--workers",
+    type=click.IntRange(min=1),
+    default=None,
+    help="Processes on Ray, at most as many as rollouts at once.  [default: one a processor]",
+)
 @any_store_option
 @calls_option
 @json_option
@@ -48,19 +68,45 @@ def command(store: Path | str, calls_path: Path | None, as_json: bool, **flags: 
 
     config, criteria = config_from(flags), criteria_from(flags)
     budget = Budget(flags["max_model_calls"], flags["max_tokens"], flags["max_cost"])
+    engine = _engine(store, flags["engine"], flags["ray_address"], flags["workers"])
     with Store(store, create=False) as opened:
-        result = play(opened, calls_beside(store, calls_path), config, criteria, budget, flags["concurrency"])
+        calls = calls_beside(store, calls_path)
+        result = play(opened, calls, config, criteria, budget, flags["concurrency"], engine)
     if as_json:
         print_json(result)
         return
     print_resampled(result)
 
 
+def _engine(store: Path | str, name: str, address: str | None, workers: int | None) -> Engine:
+    """The engine of that name.
+
+    Raises:
+        ConfigError: its library is missing, or it does not go with the store.
+    """
+    from harness.engines.here import here
+    from harness.errors import ConfigError
+
+    if name == "here":
+        if address is not None or workers is not None:
+            raise click.UsageError("--ray-address and --workers are for --engine ray")
+        return here
+    try:
+        from harness.engines.ray_cluster import check
+        from harness.engines.ray_engine import RayEngine
+    except ModuleNotFoundError as error:
+        raise ConfigError(f"the engine ray needs {error.name}: `pip install 'deploysim[ray]'`") from error
+    check(address, store)
+    return RayEngine(store, address, workers, say)
+
+
 def play(
-    store: Store, calls: Path, config: RunConfig, criteria: Criteria, budget: Budget, concurrency: int
-) -> Resampled:
+    store: Store, calls: Path, config: RunConfig, criteria: Criteria, budget: Budget, concurrency: int,
+    engine: Engine | None = None,
+) -> Resampled:  # fmt: skip
     """Resample with progress on stderr."""
     from harness import pipeline
+    from harness.engines.here import here
 
     if config.identity_run:
         say("identity run, not a measurement: recorded actions may be answered from their own record")
@@ -68,7 +114,15 @@ def play(
     with bar("rollouts", budget, failed_rollouts(store, runs)) as tell:
         notice, planned = watch(store, tell, runs=runs)
         work = pipeline.resample(
-            store, calls, config, criteria, budget=budget, concurrency=concurrency, notice=notice, planned=planned
+            store,
+            calls,
+            config,
+            criteria,
+            budget=budget,
+            concurrency=concurrency,
+            notice=notice,
+            planned=planned,
+            engine=engine or here,
         )
         return run_async(work)
 
