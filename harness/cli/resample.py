@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from harness.cli.options import (
+    _stack,
     any_store_option,
     budget_options,
     calls_beside,
@@ -32,29 +33,23 @@ if TYPE_CHECKING:
     from toolsim.modeltypes import Budget
 
 
+_engine_options = _stack([
+    click.option("--engine", type=click.Choice(["here", "ray"]), default="here", show_default=True,
+                 help="What plays the rollouts: this process, or workers on a Ray cluster."),
+    click.option("--ray-address", default=None, metavar="HOST:PORT",
+                 help="A Ray cluster that this machine is a part of.  [default: one of its own, on this machine]"),
+    click.option("--workers", type=click.IntRange(min=1), default=None,
+                 help="Processes on Ray, at most as many as rollouts at once.  [default: one a processor]"),
+    click.option("--restarts", type=click.IntRange(min=0), default=None,
+                 help="How often each worker on Ray is replaced when it is lost.  [default: 3]"),
+])  # fmt: skip
+
+
 @click.command("resample")
 @selection_options
 @run_options
 @budget_options
-@click.option(
-    "--engine",
-    type=click.Choice(["here", "ray"]),
-    default="here",
-    show_default=True,
-    help="What plays the rollouts: this process, or workers on a Ray cluster.",
-)
-@click.option(
-    "--ray-address",
-    default=None,
-    metavar="HOST:PORT",
-    help="A Ray cluster that this machine is a part of.  [default: one of its own, on this machine]",
-)
-@click.option(
-    "--workers",
-    type=click.IntRange(min=1),
-    default=None,
-    help="Processes on Ray, at most as many as rollouts at once.  [default: one a processor]",
-)
+@_engine_options
 @any_store_option
 @calls_option
 @json_option
@@ -68,7 +63,7 @@ def command(store: Path | str, calls_path: Path | None, as_json: bool, **flags: 
 
     config, criteria = config_from(flags), criteria_from(flags)
     budget = Budget(flags["max_model_calls"], flags["max_tokens"], flags["max_cost"])
-    engine = _engine(store, flags["engine"], flags["ray_address"], flags["workers"])
+    engine = _engine(store, flags)
     with Store(store, create=False) as opened:
         calls = calls_beside(store, calls_path)
         result = play(opened, calls, config, criteria, budget, flags["concurrency"], engine)
@@ -78,26 +73,28 @@ def command(store: Path | str, calls_path: Path | None, as_json: bool, **flags: 
     print_resampled(result)
 
 
-def _engine(store: Path | str, name: str, address: str | None, workers: int | None) -> Engine:
-    """The engine of that name.
+def _engine(store: Path | str, flags: dict[str, Any]) -> Engine:
+    """The engine that the flags name.
 
     Raises:
         ConfigError: its library is missing, or it does not go with the store.
     """
     from harness.engines.here import here
+    from harness.engines.share import check
     from harness.errors import ConfigError
 
-    if name == "here":
-        if address is not None or workers is not None:
-            raise click.UsageError("--ray-address and --workers are for --engine ray")
+    given = {name: flags[name] for name in ("workers", "restarts") if flags[name] is not None}
+    address = flags["ray_address"]
+    if flags["engine"] == "here":
+        if address is not None or given:
+            raise click.UsageError("--ray-address, --workers and --restarts are for --engine ray")
         return here
+    check(address, store)
     try:
-        from harness.engines.ray_cluster import check
         from harness.engines.ray_engine import RayEngine
     except ModuleNotFoundError as error:
         raise ConfigError(f"the engine ray needs {error.name}: `pip install 'deploysim[ray]'`") from error
-    check(address, store)
-    return RayEngine(store, address, workers, say)
+    return RayEngine(store, address, say=say, **given)
 
 
 def play(

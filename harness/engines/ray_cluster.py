@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import os
 import secrets
 import shutil
@@ -11,34 +10,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import ray
 
 from harness.engines.share import with_variables
-from harness.errors import ConfigError, EngineError
-from harness.stores.engine import on_server
+from harness.errors import EngineError
 
 _MEMORY = 80 * 2**20
 """Bytes of Ray's store of objects; what goes through it here is small. Ray takes no less than 75 MiB."""
 _FAILURES = (OSError, RuntimeError, ValueError, TimeoutError, ray.exceptions.RayError)
-
-
-def check(address: str | None, store: str | Path) -> None:
-    """Whether a store may be used from the cluster at an address (`None`: one of the command's own).
-
-    Raises:
-        ConfigError: it may not, or the address is not of a kind that is used.
-    """
-    if address is None:
-        return
-    if "://" in address:
-        raise ConfigError(f"--ray-address is HOST:PORT of a cluster that this machine is a part of, not {address}")
-    if not on_server(store) and not _loopback(address):
-        raise ConfigError(
-            f"the store {store} is a file, which workers on other machines cannot share: with --ray-address {address} "
-            "name a store on Postgres (--store postgresql://…)"
-        )
 
 
 @contextmanager
@@ -102,14 +82,6 @@ def processors(node: str | None) -> int:
     if found < 1:
         raise EngineError("the Ray cluster has no processor to give: add nodes with at least one")
     return found
-
-
-def _loopback(address: str) -> bool:
-    host = urlsplit(f"//{address}").hostname or ""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def first_line(error: BaseException) -> str:

@@ -31,8 +31,8 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from harness.batch import Outcome
 from harness.engines.account import Account, Limits, SharedBudget
 from harness.engines.here import Work
-from harness.engines.ray_cluster import check, connected, first_line, processors, this_node
-from harness.engines.share import Share, machine, program, take_part, variables
+from harness.engines.ray_cluster import connected, first_line, processors, this_node
+from harness.engines.share import Share, check, machine, program, take_part, variables
 from harness.errors import EngineError, HarnessError
 from harness.experiment import database_hash
 from harness.rows import RolloutRow
@@ -43,8 +43,6 @@ from toolsim.errors import ToolsimError
 from toolsim.modeltypes import Usage
 from toolsim.trajectory import JsonObject
 
-RESTARTS = 3
-"""How often one worker is replaced."""
 _LOOK = 0.2
 """Seconds between two looks at the workers."""
 _PATIENCE = 60.0
@@ -73,12 +71,14 @@ class RayEngine:
     """An engine (`harness.engines.here.Engine`) on the cluster at `address`, or on one of its own (`None`).
 
     `store` is the place of the run's store, `workers` how many there are at most (`None`: one a processor of the
-    cluster); `say` is told of workers that come and go. A store in a file is used on the driver's machine only.
+    cluster), `restarts` how often each of them is replaced when it is lost; `say` is told of workers that come and
+    go. A store in a file is used on the driver's machine only.
     """
 
     store: str | Path = field(repr=False)
     address: str | None = None
     workers: int | None = None
+    restarts: int = 3
     say: Callable[[str], None] = lambda _: None
 
     async def __call__(self, work: Work) -> Outcome:
@@ -117,16 +117,17 @@ class RayEngine:
         )  # fmt: skip
         sizes = [work.concurrency // count + (place < work.concurrency % count) for place in range(count)]
         shares = [share(rollouts=_turned(todo, place, count), concurrency=size) for place, size in enumerate(sizes)]
-        return _Crew(work, shares, limits, node, self.say)
+        return _Crew(work, shares, limits, node, self)
 
 
 class _Crew:
     """The workers of one run, by place; a lost one is replaced."""
 
     def __init__(
-        self, work: Work, shares: Sequence[Share], limits: Limits, node: str | None, say: Callable[[str], None]
+        self, work: Work, shares: Sequence[Share], limits: Limits, node: str | None, engine: RayEngine
     ) -> None:
-        self.work, self.shares, self.limits, self.say = work, shares, limits, say
+        self.work, self.shares, self.limits = work, shares, limits
+        self.say, self.restarts = engine.say, engine.restarts
         here = NodeAffinitySchedulingStrategy(this_node(), soft=False)
         self.strategy = "SPREAD" if node is None else here
         self.account: Any = ray.remote(Account).options(num_cpus=0, scheduling_strategy=here).remote(limits)
@@ -175,11 +176,11 @@ class _Crew:
         rows = sorted((row.session, row.turn) for row in self.playing[place].values())
         what = ", ".join(f"{session[:12]} turn {turn}" for session, turn in rows[:3]) or "no rollout"
         lost = f"worker {place + 1} was lost ({type(error).__name__}) while it played {what}"
-        if self.losses[place] > RESTARTS:
+        if self.losses[place] > self.restarts:
             raise EngineError(
-                f"{lost}; it was replaced {RESTARTS} times before. What was played stays: the same command goes on"
+                f"{lost}; it was replaced {self.restarts} times before. What was played stays: the same command goes on"
             )
-        self.say(f"{lost}; replaced, {self.losses[place]} of {RESTARTS} times")
+        self.say(f"{lost}; replaced, {self.losses[place]} of {self.restarts} times")
         self._start(place)
 
     async def _look(self) -> None:
@@ -187,16 +188,11 @@ class _Crew:
         try:
             news = await self.account.news.remote()
         except RayActorError as error:
-            raise EngineError(
-                "the account of the run was lost. What was played stays: the same command goes on"
-            ) from error
+            said = "the account of the run was lost. What was played stays: the same command goes on"
+            raise EngineError(said) from error
         budget = self.work.budget
-        budget.calls, budget.usage, budget.cost, budget.unpriced_calls = (
-            news.calls,
-            news.usage,
-            news.cost,
-            news.unpriced,
-        )
+        budget.calls, budget.usage = news.calls, news.usage
+        budget.cost, budget.unpriced_calls = news.cost, news.unpriced
         for place, name, event, facts in news.events:
             self._heard(place, self.rows[name], event, facts)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import socket
 from collections.abc import Iterator, Mapping
@@ -9,6 +10,7 @@ from contextlib import chdir, contextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from harness.batch import Notice, Outcome
 from harness.config import RunConfig
@@ -16,6 +18,7 @@ from harness.engines.here import Work, here
 from harness.errors import ConfigError
 from harness.experiment import Plan, database_hash
 from harness.store import Store
+from harness.stores.engine import on_server
 from toolsim.connectors.package_metadata import INDEX_VARIABLE
 from toolsim.model import KEY_VARIABLE, is_embedded
 from toolsim.modeltypes import Budget
@@ -107,3 +110,28 @@ def variables(config: RunConfig) -> tuple[str, ...]:
 
             names += [token_variable(parse_spec(spec).name) for spec in config.mcp_servers]
     return tuple(names)
+
+
+def check(address: str | None, store: str | Path) -> None:
+    """Whether a store may be used from the cluster at an address (`None`: one of the command's own).
+
+    Raises:
+        ConfigError: it may not, or the address is not of a kind that is used.
+    """
+    if address is None:
+        return
+    if "://" in address:
+        raise ConfigError(f"--ray-address is HOST:PORT of a cluster that this machine is a part of, not {address}")
+    if not on_server(store) and not _loopback(address):
+        raise ConfigError(
+            f"the store {store} is a file, which workers on other machines cannot share: with --ray-address {address} "
+            "name a store on Postgres (--store postgresql://…)"
+        )
+
+
+def _loopback(address: str) -> bool:
+    host = urlsplit(f"//{address}").hostname or ""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
