@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -55,15 +56,16 @@ def connected(address: str | None, workers: int) -> Iterator[None]:
 
 @contextmanager
 def _driving(settings: dict[str, Any], what: str) -> Iterator[None]:
-    try:
-        ray.init(**settings)
-    except _FAILURES as error:
-        ray.shutdown()
-        raise EngineError(f"{what}: {first_line(error)}") from error
-    try:
-        yield
-    finally:
-        ray.shutdown()  # ends the workers, too
+    with redirect_stdout(sys.stderr):  # Ray prints there what it has to say of lost workers
+        try:
+            ray.init(**settings)
+        except _FAILURES as error:
+            ray.shutdown()
+            raise EngineError(f"{what}: {first_line(error)}") from error
+        try:
+            yield
+        finally:
+            ray.shutdown()  # ends the workers, too
 
 
 def this_node() -> str:
