@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
+import socket
 import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import ray
 
@@ -19,6 +21,8 @@ from harness.errors import EngineError
 
 _MEMORY = 80 * 2**20
 """Bytes of Ray's store of objects; what goes through it here is small. Ray takes no less than 75 MiB."""
+_REACH = 10.0
+"""Seconds in which the head of a cluster must take a connection."""
 _FAILURES = (OSError, RuntimeError, ValueError, TimeoutError, ray.exceptions.RayError)
 
 
@@ -34,7 +38,9 @@ def connected(address: str | None, workers: int) -> Iterator[None]:
     """
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "error", "include_dashboard": False}
     if address is not None:
-        with _driving({**quiet, "address": address}, f"the Ray cluster at {address} cannot be used"):
+        what = f"the Ray cluster at {address} cannot be used"
+        _reach(address, what)
+        with _driving({**quiet, "address": address}, what):
             yield
         return
     folder = Path(tempfile.mkdtemp(prefix="ray-", dir="/tmp"))  # sockets in it: a path may not be long
@@ -52,6 +58,16 @@ def connected(address: str | None, workers: int) -> Iterator[None]:
             yield
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _reach(address: str, what: str) -> None:
+    """Look whether someone listens: where nobody does Ray waits for minutes, and then ends this process."""
+    named = urlsplit(f"//{address}")
+    try:
+        if named.hostname is not None and named.port is not None:
+            socket.create_connection((named.hostname, named.port), _REACH).close()
+    except (OSError, ValueError) as error:
+        raise EngineError(f"{what}: {getattr(error, 'strerror', None) or error}") from error
 
 
 @contextmanager

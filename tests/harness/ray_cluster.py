@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import shutil
 import signal
@@ -52,8 +53,9 @@ def _started(environment: Mapping[str, str], *words: str) -> Iterator[subprocess
     ray = Path(sys.executable).with_name("ray")
     command = [ray, "start", "--block", "--object-store-memory=80000000", *words]
     process = subprocess.Popen(
-        command, env=dict(environment), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True
-    )
+        command, env=dict(environment), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
+        preexec_fn=_end_with_parent,  # noqa: PLW1509  it calls the kernel only
+    )  # fmt: skip
     said = b""
     try:
         assert process.stdout is not None
@@ -70,6 +72,11 @@ def _started(environment: Mapping[str, str], *words: str) -> Iterator[subprocess
             os.killpg(process.pid, signal.SIGKILL)
         process.stdout.close()  # type: ignore[union-attr]
         process.wait(5)
+
+
+def _end_with_parent() -> None:
+    """No cluster outlives the process that started it, however that ends (prctl: PR_SET_PDEATHSIG)."""
+    ctypes.CDLL(None).prctl(1, signal.SIGTERM)
 
 
 def gone(pids: set[int], seconds: float = 60.0) -> bool:
