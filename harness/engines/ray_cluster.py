@@ -50,7 +50,7 @@ def connected(address: str | None, workers: int) -> Iterator[None]:
         token.write_text(secrets.token_hex(32))
         own = {
             **quiet, "address": "local", "num_cpus": workers, "object_store_memory": _MEMORY,
-            "_node_ip_address": "127.0.0.1", "_temp_dir": str(folder),
+            "_node_ip_address": "127.0.0.1", "_temp_dir": str(folder / "r"),  # Ray opens that one to everybody
         }  # fmt: skip
         usual = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_AUTH_TOKEN_PATH": str(token)}
         fresh = {name: value for name, value in usual.items() if name not in os.environ}
