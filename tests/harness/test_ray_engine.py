@@ -14,11 +14,7 @@ import urllib.request
 from contextlib import closing
 
 import pytest
-from click.testing import CliRunner
 
-from harness.cli import cli
-from harness.engines.share import check
-from harness.errors import ConfigError
 from harness.store import Store
 from tests import postgres_server
 from tests.harness import ray_cluster
@@ -161,29 +157,6 @@ def test_a_lost_node_is_made_up_for_on_postgres(setting, cluster, tmp_path):
         assert json.loads(out)["ends"] == {"completed": SESSIONS}
         assert "was lost (" in err
         assert ray_cluster.gone(found)
-
-
-@pytest.mark.parametrize("address", ["10.0.0.7:6379", "auto", "head.example:6379"])
-def test_a_file_is_not_shared_with_other_machines(address, tmp_path):
-    with pytest.raises(ConfigError, match="is a file, which workers on other machines cannot share"):
-        check(address, tmp_path / "deploysim.db")
-    check(address, "postgresql://me@host/db")
-
-
-@pytest.mark.parametrize("address", [None, "127.0.0.1:6379", "localhost:6379", "[::1]:6379"])
-def test_a_file_is_shared_on_this_machine(address, tmp_path):
-    check(address, tmp_path / "deploysim.db")
-
-
-def test_an_address_of_rays_client_is_refused():
-    with pytest.raises(ConfigError, match="a cluster that this machine is a part of, not ray://"):
-        check("ray://head:10001", "postgresql://me@host/db")
-
-
-def test_options_of_ray_need_the_engine(tmp_path):
-    done = CliRunner().invoke(cli, ["resample", "--store", str(tmp_path / "a.db"), "--workers", "2"])
-    assert done.exit_code == 2
-    assert "are for --engine ray" in done.output
 
 
 def test_a_cluster_that_is_not_there_is_one_sentence(setting, store):
