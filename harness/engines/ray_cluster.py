@@ -21,6 +21,8 @@ from harness.errors import EngineError
 
 _MEMORY = 80 * 2**20
 """Bytes of Ray's store of objects; what goes through it here is small. Ray takes no less than 75 MiB."""
+_SHORT = 20
+"""Characters of a folder below which Ray's sockets still have paths that the system takes."""
 _REACH = 10.0
 """Seconds in which the head of a cluster must take a connection."""
 _FAILURES = (OSError, RuntimeError, ValueError, TimeoutError, ray.exceptions.RayError)
@@ -43,7 +45,8 @@ def connected(address: str | None, workers: int) -> Iterator[None]:
         with _driving({**quiet, "address": address}, what):
             yield
         return
-    folder = Path(tempfile.mkdtemp(prefix="ray-", dir="/tmp"))  # sockets in it: a path may not be long
+    short = len(tempfile.gettempdir()) <= _SHORT
+    folder = Path(tempfile.mkdtemp(prefix="ray-", dir=None if short else "/tmp"))
     try:
         token = folder / "token"
         token.touch(0o600)
