@@ -5,6 +5,7 @@ HarnessError
 ├── SelectionError     a session, turn or step that does not exist or may not be used
 ├── StoreError         the store is missing, locked, full, read-only or of another version
 ├── ConfigError        a setting that does not fit
+├── EngineError        workers that cannot be started, go on or be replaced any more
 ├── JudgeError         a judge that gave no valid verdict
 ├── RolloutOver        a call for a rollout that has ended; carries how it ended
 └── RequestInvalid     a request of an agent product that cannot be served
@@ -36,6 +37,10 @@ class StoreError(HarnessError):
 
 class ConfigError(HarnessError):
     """A setting that does not fit."""
+
+
+class EngineError(HarnessError):
+    """Workers cannot be started, cannot go on, or were lost too often; what they did stays."""
 
 
 class JudgeError(HarnessError):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from harness.discriminator.asking import Ask
 from harness.discriminator.grading import Rubric, grade_run
 from harness.discriminator.judges import Panel, panel
 from harness.discriminator.measure import Measure, Realism, discriminate
+from harness.engines.here import Engine, Work, here
 from harness.errors import ConfigError
 from harness.ledger import read_steps
 from harness.selection import Criteria
@@ -75,6 +75,7 @@ async def resample(  # noqa: PLR0913  a run's inputs and the ways to tell of it,
     concurrency: int,
     notice: Notice,
     planned: Callable[[experiment.Plan], None] = lambda _: None,
+    engine: Engine = here,
 ) -> Resampled:
     """Let a candidate take the chosen turns again; started again it does what is missing.
 
@@ -93,12 +94,7 @@ async def resample(  # noqa: PLR0913  a run's inputs and the ways to tell of it,
     }  # fmt: skip
     plan = experiment.plan(store, config, criteria, inputs)
     planned(plan)
-    async with AsyncExitStack() as stack:
-        candidate, simulator = experiment.open_models(config, budget, maps, concurrency=concurrency)
-        for model in {id(m): m for m in (candidate, simulator) if m is not None}.values():
-            stack.push_async_callback(model.close)
-        parts = await experiment.open_parts(stack, store, calls, config, (candidate, simulator))
-        outcome = await experiment.play(plan, config, parts, concurrency=concurrency, notice=notice)
+    outcome = await engine(Work(store, calls, plan, config, budget, concurrency, notice))
     return summarise(store, plan, config, outcome, str(shell), budget)
 
 

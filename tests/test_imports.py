@@ -17,6 +17,7 @@ HOMES = {
     "langgraph": {"harness/graph.py", "harness/langgraph_tools.py"},
     "langchain_core": {"harness/langgraph_tools.py"},
     "openai": {"toolsim/endpoint.py"},
+    "ray": {"harness/engines/ray_cluster.py", "harness/engines/ray_engine.py"},
     "tantivy": {"toolsim/lexical.py"},
     "docker": {"toolsim/shell/container.py"},
     "mcp": {"harness/live/server.py", "harness/live/serving.py", "toolsim/connectors/mcp_tools.py"},

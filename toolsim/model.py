@@ -38,6 +38,8 @@ from toolsim.wire import Received, refuse
 
 Api: TypeAlias = Literal["chat", "responses"]
 
+KEY_VARIABLE = "OPENAI_API_KEY"
+"""Holds the key of hosted endpoints."""
 _SPEC = re.compile(r"(?P<name>.+?)@(?P<url>https?://.+)")
 _UNREADABLE = 2
 _FREE = KnownModel(0.0, 0.0, 0.0)
@@ -319,7 +321,7 @@ def open_model(  # noqa: PLR0913  how a model is used, all by name
     name, base_url = (named["name"], named["url"].rstrip("/")) if named else (spec, None)
     if base_url is not None and "@" in urlsplit(base_url).netloc:
         raise ModelUnavailable(f"the endpoint of {name} may hold no credentials: put the key into OPENAI_API_KEY")
-    key = os.environ.get("OPENAI_API_KEY") or None
+    key = os.environ.get(KEY_VARIABLE) or None
     if base_url is None and key is None:
         raise ModelUnavailable(
             f"{name} needs OPENAI_API_KEY in the environment (or name an endpoint: {name}@http://HOST/v1, or local)"

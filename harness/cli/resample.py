@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from harness.cli.options import (
+    _stack,
     any_store_option,
     budget_options,
     calls_beside,
@@ -23,6 +24,7 @@ from harness.cli.roles import Tell, bar, config_from, criteria_from, run_async, 
 if TYPE_CHECKING:
     from harness.batch import Notice
     from harness.config import RunConfig
+    from harness.engines.here import Engine
     from harness.experiment import Plan
     from harness.pipeline import Resampled
     from harness.rows import RolloutRow
@@ -31,10 +33,23 @@ if TYPE_CHECKING:
     from toolsim.modeltypes import Budget
 
 
+_engine_options = _stack([
+    click.option("--engine", type=click.Choice(["here", "ray"]), default="here", show_default=True,
+                 help="What plays the rollouts: this process, or workers on a Ray cluster."),
+    click.option("--ray-address", default=None, metavar="HOST:PORT",
+                 help="A Ray cluster that this machine is a part of.  [default: one of its own, on this machine]"),
+    click.option("--workers", type=click.IntRange(min=1), default=None,
+                 help="Processes on Ray, at most as many as rollouts at once.  [default: one a processor]"),
+    click.option("--restarts", type=click.IntRange(min=0), default=None,
+                 help="How often each worker on Ray is replaced when it is lost.  [default: 3]"),
+])  # fmt: skip
+
+
 @click.command("resample")
 @selection_options
 @run_options
 @budget_options
+@_engine_options
 @any_store_option
 @calls_option
 @json_option
@@ -48,19 +63,47 @@ def command(store: Path | str, calls_path: Path | None, as_json: bool, **flags: 
 
     config, criteria = config_from(flags), criteria_from(flags)
     budget = Budget(flags["max_model_calls"], flags["max_tokens"], flags["max_cost"])
+    engine = _engine(store, flags)
     with Store(store, create=False) as opened:
-        result = play(opened, calls_beside(store, calls_path), config, criteria, budget, flags["concurrency"])
+        calls = calls_beside(store, calls_path)
+        result = play(opened, calls, config, criteria, budget, flags["concurrency"], engine)
     if as_json:
         print_json(result)
         return
     print_resampled(result)
 
 
+def _engine(store: Path | str, flags: dict[str, Any]) -> Engine:
+    """The engine that the flags name.
+
+    Raises:
+        ConfigError: its library is missing, or it does not go with the store.
+    """
+    from harness.engines.here import here
+    from harness.engines.share import check
+    from harness.errors import ConfigError
+
+    given = {name: flags[name] for name in ("workers", "restarts") if flags[name] is not None}
+    address = flags["ray_address"]
+    if flags["engine"] == "here":
+        if address is not None or given:
+            raise click.UsageError("--ray-address, --workers and --restarts are for --engine ray")
+        return here
+    check(address, store)
+    try:
+        from harness.engines.ray_engine import RayEngine
+    except ModuleNotFoundError as error:
+        raise ConfigError(f"the engine ray needs {error.name}: `pip install 'deploysim[ray]'`") from error
+    return RayEngine(store, address, say=say, **given)
+
+
 def play(
-    store: Store, calls: Path, config: RunConfig, criteria: Criteria, budget: Budget, concurrency: int
-) -> Resampled:
+    store: Store, calls: Path, config: RunConfig, criteria: Criteria, budget: Budget, concurrency: int,
+    engine: Engine | None = None,
+) -> Resampled:  # fmt: skip
     """Resample with progress on stderr."""
     from harness import pipeline
+    from harness.engines.here import here
 
     if config.identity_run:
         say("identity run, not a measurement: recorded actions may be answered from their own record")
@@ -68,7 +111,15 @@ def play(
     with bar("rollouts", budget, failed_rollouts(store, runs)) as tell:
         notice, planned = watch(store, tell, runs=runs)
         work = pipeline.resample(
-            store, calls, config, criteria, budget=budget, concurrency=concurrency, notice=notice, planned=planned
+            store,
+            calls,
+            config,
+            criteria,
+            budget=budget,
+            concurrency=concurrency,
+            notice=notice,
+            planned=planned,
+            engine=engine or here,
         )
         return run_async(work)
 

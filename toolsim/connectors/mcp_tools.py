@@ -79,7 +79,7 @@ def parse_spec(text: str) -> ServerSpec:
 def _checked_url(name: str, url: str) -> str:
     parts = urlsplit(url)
     if parts.username is not None or parts.password is not None:
-        variable = TOKEN_VARIABLE + _env(name)
+        variable = token_variable(name)
         raise ConnectorError(f"the URL of the MCP server {name} may hold no credentials: put a token into {variable}")
     if parts.scheme != "https" and not (parts.scheme == "http" and _loopback(parts.hostname or "")):
         raise ConnectorError(f"the MCP server {name} is not used: only https is, or http on this machine")
@@ -93,8 +93,9 @@ def _loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def _env(name: str) -> str:
-    return re.sub(r"\W", "_", name).upper()
+def token_variable(name: str) -> str:
+    """The variable that holds the token of the server of this name."""
+    return TOKEN_VARIABLE + re.sub(r"\W", "_", name).upper()
 
 
 @dataclass(slots=True)
@@ -237,7 +238,7 @@ async def _client(spec: ServerSpec, limits: Limits, stack: AsyncExitStack) -> Cl
         silent = stack.enter_context(open(os.devnull, "w"))  # noqa: PTH123, ASYNC230, SIM115
         started = StdioServerParameters(command=spec.command[0], args=list(spec.command[1:]))
         return Client(stdio_client(started, silent), client_info=me, cache=None)
-    token = os.environ.get(TOKEN_VARIABLE + _env(spec.name))
+    token = os.environ.get(token_variable(spec.name))
     http = await stack.enter_async_context(
         httpx2.AsyncClient(
             headers={"Authorization": f"Bearer {token}"} if token else {}, timeout=limits.seconds, trust_env=False
