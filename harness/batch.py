@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import threading
 import traceback
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -48,6 +49,10 @@ class Outcome:
     excluded: tuple[tuple[RolloutRow, str], ...]
     budget: str | None
 
+
+_collector = threading.Lock()
+_batches, _usual = 0, gc.get_threshold()
+"""Batches under way in this process, and how often the collector looked before the first."""
 
 Prepare = Callable[[RolloutRow], Prepared]
 """Blocking: runs in a thread."""
@@ -90,14 +95,21 @@ def _fewer_collections() -> Iterator[None]:
     """What is alive now is not looked through again while a batch runs, and new objects less often: with hundreds of
     rollouts in flight full collections stop the event loop for longer than anything else.
     """
-    before = gc.get_threshold()
-    gc.freeze()
-    gc.set_threshold(*_COLLECT)
+    global _batches, _usual  # noqa: PLW0603 - the collector is the process's
+    with _collector:
+        if not _batches:
+            _usual = gc.get_threshold()
+            gc.freeze()
+            gc.set_threshold(*_COLLECT)
+        _batches += 1
     try:
         yield
     finally:
-        gc.set_threshold(*before)
-        gc.unfreeze()
+        with _collector:
+            _batches -= 1
+            if not _batches:
+                gc.set_threshold(*_usual)
+                gc.unfreeze()
 
 
 async def _all(plays: Iterable[Coroutine[Any, Any, None]]) -> None:

@@ -6,7 +6,7 @@ import gc
 
 import pytest
 
-from harness.batch import Prepared
+from harness.batch import Prepared, _fewer_collections
 from harness.errors import StoreError
 from harness.ledger import ModelStep, write_step
 from harness.rows import End
@@ -98,6 +98,17 @@ async def test_a_store_that_cannot_be_written_stops_the_batch_and_ends_no_rollou
         await hall.play(rows=hall.rows[:1])
     assert hall.ends == {}
     assert store.steps("r0")[0].body["message"]["text"] == "by another writer"
+
+
+async def test_the_garbage_collector_is_as_it_was_after_the_last_of_several_batches():
+    usual = gc.get_threshold()
+    first, second = _fewer_collections(), _fewer_collections()
+    first.__enter__()
+    second.__enter__()
+    first.__exit__(None, None, None)
+    assert gc.get_threshold() != usual
+    second.__exit__(None, None, None)
+    assert gc.get_threshold() == usual
 
 
 async def test_the_garbage_collector_is_as_it_was_after_a_batch_also_one_that_failed(store):

@@ -6,7 +6,7 @@ import os
 import sqlite3
 import threading
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from toolsim.deid.mapping import Entry
@@ -74,9 +74,9 @@ class MapFile:
     @contextmanager
     def _opened(self) -> Iterator[sqlite3.Connection]:
         with self._lock, self._named():
-            if not self.path.exists():
+            with suppress(FileExistsError):  # another writer may make it at the same moment
                 os.close(os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
-            elif (mode := self.path.stat().st_mode & 0o777) & 0o077:
+            if (mode := self.path.stat().st_mode & 0o777) & 0o077:
                 raise MapError(f"{self.path} may be read by others (mode {mode:o}): chmod 600 it first")
             connection = sqlite3.connect(self.path, timeout=30, isolation_level=None)
             try:
