@@ -77,9 +77,17 @@ def test_the_length_is_known_where_all_clones_with_the_commit_agree(story):
     assert abbreviation(made.git_dir, "0" * 40) is None
 
 
-def test_what_others_pushed_later_does_not_lengthen_the_ids_of_a_moment(story, monkeypatch):
+def test_a_clone_may_hold_more_than_the_branches_reached_at_its_moment(story, monkeypatch):
     made, main, _ = story
-    counts = iter([5_000, 17_500, 5_200, 6_000, 17_500, 6_200])
-    monkeypatch.setattr(abbreviations, "_objects", lambda *_: next(counts))
-    assert abbreviation(made.git_dir, main[0], as_of=1_700_000_001.0) == 7  # 3 times 5,200 are still less than 2^14
-    assert abbreviation(made.git_dir, main[1], as_of=1_700_000_001.0) is None
+    counts = {main[0]: [5_000, 5_200], main[1]: [5_000, 5_600]}  # 3 times 5,600 are more than 2^14
+    asked = []
+
+    def count(_, *starts):
+        asked.append(starts)
+        commit = next(word for word in starts if word in counts)
+        return counts[commit].pop(0)
+
+    monkeypatch.setattr(abbreviations, "_objects", count)
+    assert abbreviation(made.git_dir, main[0], as_of=1_700_000_001.5) == 7
+    assert abbreviation(made.git_dir, main[1], as_of=1_700_000_001.5) is None
+    assert asked[1] == ("--before=1700000001", main[0], "--branches", "--tags", "--remotes")
