@@ -10,7 +10,7 @@ import asyncio
 import gc
 import threading
 import traceback
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -77,11 +77,11 @@ async def _run(
     store: Store, rows: Sequence[RolloutRow], prepare: Prepare, build: Build, concurrency: int, notice: Notice
 ) -> Outcome:
     async with Claims(store) as claims:
-        batch = _Batch(store, claims, prepare, build, asyncio.Semaphore(concurrency), notice)
+        batch = _Batch(store, claims, prepare, build, notice)
         waiting: Sequence[RolloutRow] = rows
         while waiting:
             batch.elsewhere = []
-            await _all(batch.play(row) for row in waiting)
+            await _all((batch.play(row) for row in waiting), concurrency)
             waiting = batch.elsewhere if batch.budget is None else ()
             if waiting:
                 await asyncio.sleep(_LOOK_AGAIN)
@@ -112,21 +112,24 @@ def _fewer_collections() -> Iterator[None]:
                 gc.unfreeze()
 
 
-async def _all(plays: Iterable[Coroutine[Any, Any, None]]) -> None:
-    """Wait for all; the first that raises ends the others, and is raised."""
+async def _all(plays: Iterator[Coroutine[Any, Any, None]], concurrency: int) -> None:
+    """Play all, so many at once; the first that raises ends the others, and is raised. What waits has no task yet."""
+
+    async def seat() -> None:
+        for each in plays:
+            await asyncio.create_task(each)  # a task, and so a context, of its own
+
     try:
         async with asyncio.TaskGroup() as tasks:
-            for each in plays:
-                tasks.create_task(each)
+            for _ in range(concurrency):
+                tasks.create_task(seat())
     except BaseExceptionGroup as group:
         raise group.exceptions[0] from None
 
 
 class _Batch:
-    def __init__(
-        self, store: Store, claims: Claims, prepare: Prepare, build: Build, gate: asyncio.Semaphore, notice: Notice
-    ) -> None:
-        self.store, self.prepare, self.build, self.gate, self.notice = store, prepare, build, gate, notice
+    def __init__(self, store: Store, claims: Claims, prepare: Prepare, build: Build, notice: Notice) -> None:
+        self.store, self.prepare, self.build, self.notice = store, prepare, build, notice
         self.claims = claims
         self.elsewhere: list[RolloutRow] = []
         self.ends: list[tuple[RolloutRow, End]] = []
@@ -134,16 +137,15 @@ class _Batch:
         self.budget: str | None = None
 
     async def play(self, row: RolloutRow) -> None:
-        async with self.gate:
-            if self.budget is not None:
-                return
-            if not self.claims.take(row.id):
-                self.elsewhere.append(row)
-                return
-            try:
-                await self._take_part(row)
-            finally:
-                self.claims.leave(row.id)
+        if self.budget is not None:
+            return
+        if not self.claims.take(row.id):
+            self.elsewhere.append(row)
+            return
+        try:
+            await self._take_part(row)
+        finally:
+            self.claims.leave(row.id)
 
     async def _take_part(self, row: RolloutRow) -> None:
         end = self.store.end(row.id)  # another process may have played it since
