@@ -22,8 +22,10 @@ PLAIN_KEYS = frozenset(
 )
 """Keys whose text is the protocol's own or the provider's: neither scrubbed nor mapped back."""
 _LISTS = ("messages", "input")
-_REMEMBERED = 64_000_000
-_MESSAGES = 4_096
+_REMEMBERED = 16_000_000
+"""Characters of texts that are remembered, of all sessions together."""
+_MESSAGES = 1_024
+"""Messages that are remembered of a session."""
 
 
 @dataclass(slots=True)
@@ -65,7 +67,7 @@ class Shield:
         self._file = file
         self._find = find
         self._maps: dict[str, SessionMap] = {}
-        self._memories: dict[str, _Memory] = {}
+        self._memories: OrderedDict[str, _Memory] = OrderedDict()
 
     def scrub(self, session: str, body: JsonObject) -> JsonObject:
         """A request body without what identifies anybody.
@@ -73,7 +75,7 @@ class Shield:
         Raises:
             MapError: the map cannot be kept; then nothing may be sent.
         """
-        memory = self._memories.setdefault(session, _Memory())
+        memory = self._memory(session)
         listed = [name for name in _LISTS if isinstance(body.get(name), list | tuple)]
         rest = {name: value for name, value in body.items() if name not in listed}
         new = [message for name in listed for message in body[name] if id(message) not in memory.messages]
@@ -93,7 +95,7 @@ class Shield:
     def learn(self, session: str, texts: Sequence[str], found: Iterable[Found] = ()) -> tuple[Entry, ...]:
         """Take in what the texts hold, and what another scanner found in them; returns the new entries."""
         mapped = self._map(session)
-        memory = self._memories.setdefault(session, _Memory())
+        memory = self._memory(session)
         fresh = [text for text in dict.fromkeys(texts) if text not in memory.seen]
         for text in fresh:
             memory.see(text)
@@ -105,6 +107,14 @@ class Shield:
             memory.scrubbed.clear()
             memory.messages.clear()
         return made
+
+    def _memory(self, session: str) -> _Memory:
+        memory = self._memories.setdefault(session, _Memory())
+        self._memories.move_to_end(session)
+        total = sum(each.size for each in self._memories.values())
+        while total > _REMEMBERED and len(self._memories) > 1:  # what was not used for longest is looked through again
+            total -= self._memories.popitem(last=False)[1].size
+        return memory
 
     def _keep(
         self, session: str, mapped: SessionMap, values: Sequence[Found], texts: Sequence[str]

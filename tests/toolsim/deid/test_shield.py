@@ -8,6 +8,7 @@ import threading
 
 import pytest
 
+from toolsim.deid import shield as shields
 from toolsim.deid.choice import Deidentify, beside, map_path
 from toolsim.deid.mapfile import MapFile
 from toolsim.deid.shield import Shield
@@ -135,3 +136,15 @@ def test_looking_through_a_long_conversation_again_looks_only_at_what_is_new():
     shield.scrub("s", {"m": messages})
     shield.scrub("s", {"m": [*messages, "one more"]})
     assert len(looked) == 51
+
+
+def test_what_is_remembered_is_bounded_over_all_sessions(monkeypatch):
+    monkeypatch.setattr(shields, "_REMEMBERED", 1_000)
+    shield = Shield()
+    for n in range(40):
+        sent = shield.scrub(f"s{n % 8}", {"messages": [{"role": "user", "content": f"/home/anna/{n}" + "x" * 90}]})
+        assert "anna" not in str(sent)
+    held = sum(len(text) for memory in shield._memories.values() for text in memory.seen)
+    assert held <= 1_200
+    assert len(shield._memories) <= 8
+    assert shield.restore_text("s1", shield.scrub("s1", {"t": ["/home/anna/1"]})["t"][0]) == "/home/anna/1"
