@@ -368,7 +368,8 @@ class Meter(threading.Thread):
 
     def _disk(self) -> tuple[int, int]:
         size = count = 0
-        for top, _, names in os.walk(self._scratch):
+        for top, inner, names in os.walk(self._scratch):
+            inner[:] = [name for name in inner if not os.path.ismount(Path(top) / name)]  # the same files once more
             count += len(names) + 1
             for name in names:
                 with suppress(OSError):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -89,7 +90,8 @@ def test_a_killed_worker_is_replaced_and_every_rollout_is_there_once(setting, st
     found = owners(store, process, 2)
     os.kill(min(found), signal.SIGKILL)
     out, err = ended(process)
-    assert "was lost (WorkerCrashedError) while it played made-" in err
+    # It may have been killed before anybody heard what it had begun.
+    assert re.search(r"was lost \(WorkerCrashedError\) while it played (made-|no rollout)", err)
     assert "; replaced, 1 of 3 times" in err
     assert kill.facts(store) == setting.facts
     assert kill.estimate(setting.base_url, store) == setting.estimate

@@ -91,8 +91,14 @@ class Disk:
 
 
 def measure(place: Path, limits: Limits) -> tuple[int, int]:
-    """Bytes on disk and entries below a directory, counted until one of the limits is passed. Follows no links."""
+    """Bytes on disk and entries below a directory, counted until one of the limits is passed. Follows no links, and
+    enters no other file system: what is mounted there (for a container) shows the same files once more.
+    """
     size = count = 0
+    try:
+        device = place.stat().st_dev
+    except OSError:
+        return 0, 0
     left = [str(place)]
     while left and size <= limits.disk and count <= limits.files:
         try:
@@ -100,7 +106,8 @@ def measure(place: Path, limits: Limits) -> tuple[int, int]:
                 for entry in entries:
                     count += 1
                     if entry.is_dir(follow_symlinks=False):
-                        left.append(entry.path)
+                        if entry.stat(follow_symlinks=False).st_dev == device:
+                            left.append(entry.path)
                     else:
                         size += entry.stat(follow_symlinks=False).st_blocks * 512
                     if size > limits.disk or count > limits.files:
