@@ -116,7 +116,7 @@ async def simulated_tools(
     place = Path(store)
     with Store(place, create=False) as opened:
         criteria = Criteria(ids=(session,), turn=turn, step=step)
-        config = config.model_copy(update={"shell": choose(config.shell, config.container).engine})
+        config = config.model_copy(update=choose(config.shell, config.container).settings())
         _, _, scene = await asyncio.to_thread(choose_scene, opened, config, criteria)
         async with AsyncExitStack() as stack:
             model = experiment.open_models(config.model_copy(update=_RECORDED), Budget())[1]

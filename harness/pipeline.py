@@ -83,7 +83,7 @@ async def resample(  # noqa: PLR0913  a run's inputs and the ways to tell of it,
         HarnessError, ToolsimError: the run cannot start (no weights, no store).
     """
     shell = choose(config.shell, config.container)
-    config = config.model_copy(update={"shell": shell.engine})
+    config = config.model_copy(update=shell.settings())
     maps = beside(store.path, config.deidentify)
     inputs = {
         "calls": experiment.database_hash(calls), "pools": "frozen", "shell": str(shell),

@@ -82,7 +82,7 @@ async def open_situation(
         StoreError, RepositoryError, ShellError: a part of it cannot be used.
     """
     shell = choose(config.shell, config.container)
-    config = config.model_copy(update={"shell": shell.engine})
+    config = config.model_copy(update=shell.settings())
     session, cut, scene = await asyncio.to_thread(choose_scene, store, config, criteria)
     inputs = {"calls": experiment.database_hash(calls), "pools": "frozen", "shell": str(shell), "session": session.id}
     prompt = experiment.system_prompt(config)

@@ -27,6 +27,10 @@ class Choice:
     passed: dict[str, str] = field(default_factory=dict)
     image: Image | None = None
 
+    def settings(self) -> dict[str, str | None]:
+        """The settings that name exactly this: an image by its id, since a name may be another image tomorrow."""
+        return {"shell": self.engine, "image": None if self.image is None else self.image.id}
+
     def __str__(self) -> str:
         """One line for manifests and summaries."""
         name = self.engine if self.image is None else f"{self.engine} of {self.image}"

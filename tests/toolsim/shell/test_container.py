@@ -184,7 +184,10 @@ def test_an_image_that_lacks_what_is_needed_is_refused_with_its_name(containers,
     shell = open_container(tmp_path, None, container_engine.image("fortran"))
     with pytest.raises(ShellError, match="no program fortran"):
         shell.maker.toolbox()
-    assert choose("container", container_engine.image("python")).image.id.startswith("sha256:")
+    chosen = choose("container", container_engine.image("python"))
+    assert chosen.settings() == {"shell": "container", "image": chosen.image.id}
+    assert chosen.image.id.startswith("sha256:")
+    assert choose("container", Image(chosen.image.id)).image.id == chosen.image.id
 
 
 def test_no_engine_is_a_sentence(monkeypatch):
