@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from toolsim.actions import Glob, Grep, Listing, Matches, RemovePath, Seen, Unknown
+from toolsim.actions import Blur, Glob, Grep, Listing, Matches, RemovePath, Seen, Unknown
 from toolsim.scaffolds.base import ScaffoldProfile
 from toolsim.trajectory import Session
 from toolsim.world import World
@@ -67,3 +67,12 @@ def test_a_file_whose_name_alone_was_shown_makes_its_new_directory_unknown(snaps
     assert world.kind("/repo/build/lib/thing/other.py") == "unknown"
     assert isinstance(found(world), Unknown)
     assert isinstance(found(world, "def core", "/repo/thing"), Matches)
+
+
+def test_a_picture_that_nobody_has_is_passed_over_by_a_search_through_a_directory_and_a_source_is_not(snapshot_of):
+    world = started(snapshot_of, {**LEGACY, "logo.png": "?"})
+    world.apply(Blur("/repo/logo.png", "changed", "content"))
+    assert isinstance(found(world, "core", everywhere=False), Matches)
+    assert isinstance(found(world, "core", "/repo/logo.png", everywhere=False), Unknown)
+    world.apply(Blur("/repo/thing/core.py", "changed", "content"))
+    assert isinstance(found(world, "core", everywhere=False), Unknown)
