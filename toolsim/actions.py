@@ -342,15 +342,16 @@ class MakeDirectory:
 class Blur:
     """What matches (a path, or everything below one ending in `/`) may have changed: it is unknown from here on.
 
-    `scope` narrows what may have changed: `all` (which files there are too), `content` (the files stay, their content
-    may not), `edited` (only the content of files that differ from the commit: a project's own formatter leaves
-    committed files alone), `formatted` (of these only what is not in its language's one form already, see
-    `toolsim.settled`). `suffixes` narrows it to files whose names end so (not with scope `all`).
+    `scope` narrows what may have changed: `all` (which files there are too), `head` (the same, but the files are those
+    of HEAD, which is not known: once it is, they are too), `content` (the files stay, their content may not), `edited`
+    (only the content of files that differ from the commit: a project's own formatter leaves committed files alone),
+    `formatted` (of these only what is not in its language's one form already, see `toolsim.settled`). `suffixes`
+    narrows it to files whose names end so (not with scope `all` or `head`).
     """
 
     path: str
     reason: str
-    scope: Literal["all", "content", "edited", "formatted"] = "all"
+    scope: Literal["all", "head", "content", "edited", "formatted"] = "all"
     suffixes: tuple[str, ...] = ()
     type: Literal["blur"] = "blur"
 

@@ -125,7 +125,11 @@ class Files:
         tree = self._tree(key)
         if tree is not None and tree.state == "unknown":
             return Unseen(tree.reason)
-        names = {name for name in self._marked_names(key) if self.kind(paths.join(key, name)) in ("file", "dir")}
+        kinds = {name: self.kind(paths.join(key, name)) for name in self._marked_names(key)}
+        for place in (paths.join(key, name) for name, kind in kinds.items() if kind == "unknown"):
+            if place in self.marks:
+                return Unseen(self.why(place))
+        names = {name for name, kind in kinds.items() if kind in ("file", "dir")}
         rel = paths.relative(key, self.root)
         if self.snapshot is not None and rel is not None and tree is None:
             touched = self._touched(key)
@@ -243,12 +247,14 @@ class Files:
                 if touched and self._differs(path) and not settled:
                     self.put(path, Mark(self.serial, "file", None, mark.mode, blur.reason, before=mark.content))
         elif tree:
-            state: State = "unknown" if blur.scope == "all" else "veiled"
-            mark = Mark(self.serial, state, reason=blur.reason, suffixes=blur.suffixes)
+            state: State = "veiled" if blur.scope == "content" else "unknown"
+            mark = Mark(
+                self.serial, state, reason=blur.reason, suffixes=blur.suffixes, until_head=blur.scope == "head"
+            )  # fmt: skip
             kept = tuple(m for m in self.trees.get(key, ()) if m.suffixes != mark.suffixes or m.state != state)
             self.trees[key] = (*kept, mark)
-        elif blur.scope == "all":
-            self.marks[key] = Mark(self.serial, "unknown", reason=blur.reason)
+        elif blur.scope in ("all", "head"):
+            self.marks[key] = Mark(self.serial, "unknown", reason=blur.reason, until_head=blur.scope == "head")
         elif self.kind(key) == "file":
             self.put(key, Mark(self.serial, "file", None, self.mode(key), blur.reason))
 

@@ -31,8 +31,10 @@ def apply(files: Files, state: GitState, move: GitMove) -> GitState:
     before = files.snapshot.commit
     head = _open(files.snapshot, move.head)
     if head is not None:
-        lost.discard("HEAD")
         _follow(files, head, move.files)
+        if "HEAD" in lost:
+            _return(files)
+            lost.discard("HEAD")
     elif move.head != KEPT:
         lost.add("HEAD")
         if move.head != LOST and move.files != "kept":  # what follows to a commit that cannot be read is not known
@@ -136,6 +138,31 @@ def _follow(files: Files, head: Snapshot, how: str) -> None:
         _unveil(files)
     for rel in differing - certain:
         _restore(files, rel)
+
+
+def _return(files: Files) -> None:
+    """HEAD is known again, so its files are where they were only unknown with it. What the session had put into them
+    before may have gone with the commit that it left: where that is not what HEAD has, it stays unknown.
+    """
+    for tree, marks in list(files.trees.items()):
+        left = max((mark.serial for mark in marks if mark.until_head), default=0)
+        if not left or any(mark.serial < left and not mark.until_head for mark in marks):
+            continue
+        kept = tuple(mark for mark in marks if not mark.until_head)
+        files.trees.pop(tree) if not kept else files.trees.update({tree: kept})
+        for key, mark in list(files.marks.items()):
+            if mark.serial < left and paths.relative(key, tree) is not None:
+                _doubt(files, key, mark)
+    for key, mark in list(files.marks.items()):
+        if mark.until_head:
+            del files.marks[key]
+
+
+def _doubt(files: Files, key: str, mark: Mark) -> None:
+    if mark.state == "content" and mark.content == files.tracked(key):
+        del files.marks[key]
+    elif mark.state != "dir":
+        files.marks[key] = Mark(files.serial, "unknown", reason="changed before another commit was checked out")
 
 
 def _certain(files: Files, key: str) -> bool:

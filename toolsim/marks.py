@@ -48,7 +48,8 @@ class Mark:
     """What happened to a path (or, as a tree mark, to all below it). `veiled` is a content that may have changed.
     Below an `open` directory there may be what nobody showed; as elsewhere in a repository, searches do not expect it.
 
-    `before` is what a file held before something that may have changed it; `None` after what surely has.
+    `before` is what a file held before something that may have changed it; `None` after what surely has. `until_head`
+    is set where the files are those of an unknown HEAD.
     """
 
     serial: int
@@ -58,3 +59,4 @@ class Mark:
     reason: str = ""
     suffixes: tuple[str, ...] = ()
     before: bytes | None = None
+    until_head: bool = False

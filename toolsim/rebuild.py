@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from repos.snapshot import Snapshot
 
-from toolsim import patching, paths, perform, recorded_shell
+from toolsim import patching, paths, perform, recorded_shell, subagents
 from toolsim.actions import (
     KEPT,
     LOST,
@@ -52,15 +52,8 @@ from toolsim.world import World
 
 _MODIFIED = " was modified, either by the user or by a linter"
 _DECIDED = (PutFile, RemovePath, MovePath, Blur, MakeDirectory)
-# Sub-agents that only look; any other may have edited what it liked.
-_LOOKING_AGENTS = re.compile(r"explore|plan|review|research|analy|search|guide|scan|audit", re.I)
 # rtk, called by name or put before commands by a hook: it shortens what they print.
 _PROXY = re.compile(r"^(?:rtk |Usage: rtk )|[;&|] *rtk \w|/rtk/tee/|\[rtk[:\]]", re.M)
-_FORBIDDEN = re.compile(
-    r"\b(?:do not|don't|never|must not|without) (?:\w+ ){0,3}?(?:edit|modify|writ|chang|touch)\w*|\bread[- ]only\b|"
-    r"\bno (?:edits|changes|modifications)\b",
-    re.I,
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +100,7 @@ class Fold:
     kin: Kin = field(default_factory=Kin)
     directory: str = ""
     _branch: str | None = None
+    _working: list[str] = field(default_factory=list)
     _folds: dict[str, Fold] = field(default_factory=dict)
     _taken: list[Message] = field(default_factory=list)
     _open: dict[str, tuple[ToolCall, str]] = field(default_factory=dict)
@@ -121,12 +115,12 @@ class Fold:
         self.world.advance_to(item.at)
         if item.cwd is not None:
             self.world.apply(SetCwd(item.cwd))
-        self._take_branch(item.branch)
         self._taken.append(item)
         for call in item.calls:
             self._open[call.id] = (call, self.world.cwd)
         if item.result is not None and item.result.call_id in self._open:
             self._take_result(item.result)
+        self._take_branch(item.branch)
         if item.origin in ("harness", "tool", "user"):
             self._take_notices(item)
 
@@ -208,24 +202,19 @@ class Fold:
         if isinstance(action, Kill) and not result.is_error:
             return (EndProcess(action.handle),)
         if isinstance(action, Delegate) and not result.is_error:
-            fact = Fact(f"sub-agent {action.agent}", call.id)
-            if self._only_looked(call, action, result):
-                return (fact,)
-            return fact, Blur(self.world.root + "/", "a sub-agent worked", scope="content")
+            return self._delegated(call, action, result)
         return ()
 
-    def _only_looked(self, call: ToolCall, action: Delegate, result: ToolResult) -> bool:
-        """Whether all that a sub-agent did is known: it is recorded, or it did nothing but look."""
-        structured = result.structured if isinstance(result.structured, dict) else {}
-        recorded, made = self.kin.recorded.get(call.id), structured.get("totalToolUseCount")
-        if recorded is not None and (made is None or recorded >= made):
-            return True
-        stats = structured.get("toolStats")
-        if isinstance(stats, dict) and stats.get("editFileCount"):
-            return False
-        if isinstance(stats, dict) and stats.get("editFileCount") == 0 and stats.get("bashCount") == 0:
-            return True
-        return bool(_LOOKING_AGENTS.search(action.agent or "") or _FORBIDDEN.search(action.prompt))
+    def _delegated(self, call: ToolCall, action: Delegate, result: ToolResult) -> tuple[Mutation, ...]:
+        """What a sub-agent did: nothing that is not recorded itself, or what its task and its report name."""
+        fact = Fact(f"sub-agent {action.agent}", call.id)
+        recorded, made = self.kin.recorded.get(call.id), subagents.calls_made(result)
+        known = recorded is not None and (made is None or recorded >= made)
+        if known or subagents.only_looked(action, result):
+            return (fact,)
+        if subagents.goes_on(result):
+            self._working.append(action.prompt)
+        return fact, *subagents.blurs(self.world.root, action.prompt, result.content)
 
     def _ran(self, call: ToolCall, action: RunShell, result: ToolResult) -> tuple[Mutation, ...]:
         proxied = (Fact(REWRITTEN, ""),) if _PROXY.search(f"{action.command}\n{result.content[:2000]}") else ()
@@ -242,6 +231,9 @@ class Fold:
 
     def _take_notices(self, message: Message) -> None:
         """Notices that a file was modified by the user or a linter since the agent saw it."""
+        if self._working and message.origin == "harness" and subagents.ended(message.text):
+            for blur in subagents.blurs(self.world.root, *self._working, message.text):
+                self.world.apply(blur)
         attachment = message.extra.get("attachment")
         named: list[str] = []
         if isinstance(attachment, dict) and attachment.get("type") == "edited_text_file":

@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from toolsim import paths, shellparse
 from toolsim.actions import KEPT, LOST, Blur, GitMove, Mutation
@@ -33,6 +33,7 @@ _PUSHED = re.compile(
     r"^ [ +*] (?:\[new branch\]|[0-9a-f]{7,40}\.\.\.?(?P<id>[0-9a-f]{7,40})) +(?P<from>\S+) -> (?P<name>[^\s/]\S*)",
     re.M,
 )
+_EVEN = re.compile(r"^Your branch is up to date with 'origin/(?P<name>[^']+)'\.", re.M)
 UNCHANGED = re.compile(r"^(?:Already up to date|Already on |Current branch .* is up to date|No local changes)", re.M)
 """What git says when it had nothing to do."""
 _NOTHING_COMMITTED = re.compile(r"^(?:nothing to commit|nothing added to commit|no changes added to commit)", re.M)
@@ -79,14 +80,15 @@ def listed(output: str) -> list[str]:
     return [m["path"] for m in (*_DIFFSTAT.finditer(output), *_MODES.finditer(output))]
 
 
-def blurred(listed: Sequence[str], world: World, reason: str, scope: str = "all") -> Iterator[Mutation]:
+def blurred(
+    listed: Sequence[str], world: World, reason: str, scope: Literal["head", "content"] = "head"
+) -> Iterator[Mutation]:
     """The listed files, or the whole tree where the list is none or has names that are cut."""
     if listed and not any("..." in path or "=>" in path for path in listed):
-        yield from (Blur(paths.join(world.root, path), reason) for path in dict.fromkeys(listed))
-    elif scope == "content":
-        yield Blur(world.root + "/", reason, scope="content")
+        one: Literal["head", "all"] = "head" if scope == "head" else "all"
+        yield from (Blur(paths.join(world.root, path), reason, one) for path in dict.fromkeys(listed))
     else:
-        yield Blur(world.root + "/", reason)
+        yield Blur(world.root + "/", reason, scope)
 
 
 def put_back(command: str) -> bool:
@@ -235,7 +237,7 @@ def _switched(command: GitCommand, world: World) -> Iterator[Mutation]:
     fresh = bool(_CREATE & set(command.rest))
     if switched:
         name = switched[-1]["name"]
-        head = _started_at(command, world) if fresh else world.git.tips.get(name, LOST)
+        head = _started_at(command, world) if fresh else world.git.tips.get(name) or _even(output, world)
         yield from _headed(head, name, world, output, fresh=fresh)
     elif now_at:
         found = None if world.snapshot is None else world.snapshot.resolve(now_at[-1]["id"])
@@ -244,7 +246,13 @@ def _switched(command: GitCommand, world: World) -> Iterator[Mutation]:
         yield from _headed(_started_at(command, world), command.words[0], world, output, fresh=True)
     elif not UNCHANGED.search(output) and not (command.run.failed and not command.hidden):
         yield GitMove(LOST, LOST, lost=("log of HEAD",))
-        yield Blur(world.root + "/", f"git {command.sub}")
+        yield Blur(world.root + "/", f"git {command.sub}", "head")
+
+
+def _even(output: str, world: World) -> str:
+    """The commit of the remote branch that a branch is said to be up to date with."""
+    same = _EVEN.search(output)
+    return LOST if same is None else world.git.origin.get(same["name"], LOST)
 
 
 def _started_at(command: GitCommand, world: World) -> str:
@@ -264,7 +272,7 @@ def _started_at(command: GitCommand, world: World) -> str:
 def _headed(head: str, branch: str, world: World, output: str = "", *, fresh: bool = False) -> Iterator[Mutation]:
     """HEAD is on another branch: clean files follow; where its commit is not known, neither are the files."""
     if head == LOST:
-        yield Blur(world.root + "/", "git checkout")
+        yield Blur(world.root + "/", "git checkout", "head")
     if head == KEPT and "HEAD" in world.git.lost:
         head = LOST
     follows = re.search(r"^branch '[^']+' set up to track '([^']+)'", output, re.M)
@@ -294,7 +302,7 @@ def _reset(command: GitCommand, world: World) -> Iterator[Mutation]:
     if hard:
         head = world.snapshot.resolve(now_at[-1]["id"]) if now_at and world.snapshot is not None else None
         if head is None:
-            yield Blur(world.root + "/", "git reset")
+            yield Blur(world.root + "/", "git reset", "head")
         yield GitMove(head or LOST, index="HEAD", files="reset", lost=("log of HEAD",))
         return
     words = [w for w in command.words if w not in ("HEAD", "@")]

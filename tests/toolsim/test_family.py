@@ -76,6 +76,13 @@ def test_a_sub_agent_starts_in_the_world_that_its_parent_had_made(snapshot_of):
         (None, "general-purpose", "mend it", False),
         (None, "Explore", "mend it", True),
         (None, "general-purpose", "Find it. Do NOT edit any files.", True),
+        (None, "general-purpose", "Review ONLY: do not modify, create, or delete any files.", True),
+        (None, "general-purpose", "Do not write any code.", True),
+        (None, "general-purpose", "Mend it. Never modify anything under src/.", False),
+        (None, "general-purpose", "Mend it, do not edit the files in lib.", False),
+        (None, "general-purpose", "The engine needs no changes.", False),
+        (None, "general-purpose", "Mend lib/b.py", True),
+        (None, "general-purpose", "Mend lib\\a.py", False),
         ({"toolStats": {"editFileCount": 0, "bashCount": 0}}, None, "mend it", True),
         ({"toolStats": {"editFileCount": 3, "bashCount": 0}}, "Explore", "read-only", False),
     ],
@@ -85,6 +92,22 @@ def test_a_sub_agent_that_is_not_recorded_leaves_contents_known_only_if_it_plain
 ):
     found = world(snapshot_of, delegated(20.0, 30.0, structured, agent, prompt))
     assert isinstance(found.read("a.py"), bytes) is known
+
+
+def test_a_sub_agent_in_the_background_works_until_a_notice_says_that_it_is_done(snapshot_of):
+    started = delegated(20.0, 21.0, {"status": "async_launched"}, prompt="mend a.py")
+    file = {"content": A, "startLine": 1, "numLines": 3, "totalLines": 3}
+    shown = "     1→one\n     2→two\n     3→"
+    read = did("Read", "r", shown, 22.0, structured={"type": "text", "file": file}, file_path="/repo/a.py")
+    notice = (
+        '<task-notification>\n<tool-use-id>task</tool-use-id>\n<summary>Agent "mend" finished</summary>'
+        "<result>{}</result></task-notification>"
+    )
+    assert isinstance(world(snapshot_of, started).read("a.py"), Unseen)
+    done = (Message("user", notice.format("all well"), origin="harness", at=25.0),)
+    assert isinstance(world(snapshot_of, (*started, *read, *done)).read("a.py"), Unseen)
+    other = (Message("user", "<task-notification>a shell ended</task-notification>", origin="harness", at=25.0),)
+    assert world(snapshot_of, (*started, *read, *other)).read("a.py") == A.encode()
 
 
 def test_a_sub_agent_whose_recording_lacks_calls_leaves_contents_unknown(snapshot_of):

@@ -212,12 +212,9 @@ class SandboxShell:
 
 
 def _posix(command: ShellCommand, world: World) -> ShellCommand:
-    """The line with paths like `D:/a` in the one spelling that the world's shell has for them: `/d/a`.
-
-    Not where git runs: what it says depends on more of the machine (line ends, modes).
-    """
+    """The line with paths like `D:/a` in the one spelling that the world's shell has for them: `/d/a`."""
     drive = _POSIX_DRIVE.match(world.root)
-    if not world.windows or drive is None or re.search(r"\bgit\b", command.command):
+    if not world.windows or drive is None:
         return command
     text = re.sub(
         rf"(?<![\w/\\:])([{drive.group(1)}c]):/(?=\w)", lambda m: f"/{m.group(1).lower()}/", command.command, flags=re.I

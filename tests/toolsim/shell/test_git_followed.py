@@ -138,6 +138,46 @@ async def test_another_branch_and_back(story, retold):
     assert silent <= 5, (answers, silent)
 
 
+def elsewhere(story):
+    story.shell(
+        "git checkout -qb topic; printf 'theirs\\n' > b.py; printf 'x\\n' > theirs.py; git add -A;"
+        "git commit -qam Theirs; git push -q origin topic",
+        cwd=f"{story.place}/../other",
+    )
+    story.shell("git fetch -q ../other topic:refs/heads/topic", cwd=f"{story.place}/../mirror")
+
+
+async def test_files_of_an_unknown_commit_are_known_again_once_it_is(story, retold):
+    elsewhere(story)
+    story.tell(
+        WRITE.format("mine.py", "mine"), "git fetch -q", "git checkout topic", "git log --oneline -1",
+        WRITE.format("a.py", "changed"),
+    )  # fmt: skip
+    answers, silent = await retold(story)
+    known = len(QUESTIONS) - 2  # `mine.py` may have gone with the commit that was left, for all that the record says
+    assert (answers, silent) == (2 * len(QUESTIONS) + 1 + 2 * known, 9 + 2 * 2)
+
+
+async def test_what_was_edited_before_another_commit_was_checked_out_stays_unknown(story, retold):
+    elsewhere(story)
+    story.tell(
+        WRITE.format("b.py", "ours"), "git commit -qam Ours", "git fetch -q && git checkout -q topic",
+        "git log --oneline -1", "git status",
+    )  # fmt: skip
+    answers, _ = await retold(story)
+    assert answers >= 2 * len(QUESTIONS), "b.py is that of the other branch once a status says so"
+
+
+async def test_a_branch_that_is_up_to_date_with_a_known_one_stands_there(story, retold):
+    story.shell("printf 'theirs\\n' > a.py; git commit -qam Theirs; git push -q", cwd=f"{story.place}/../other")
+    story.shell("git checkout -qb side && git commit -qm Side --allow-empty")
+    story.shell("git branch -f main origin/main")
+    story.shell("git fetch -q ../work side:refs/heads/side", cwd=f"{story.place}/../mirror")
+    story.tell("git fetch origin && git checkout main && git merge --ff-only", "git checkout side")
+    answers, silent = await retold(story)
+    assert answers > silent
+
+
 async def test_reset_restore_and_stash(story, retold):
     story.tell(
         WRITE.format("a.py", "changed"), "git commit -am Second", "git reset HEAD~1", "git add a.py", "git reset",
