@@ -127,7 +127,7 @@ class Files:
             return Unseen(tree.reason)
         kinds = {name: self.kind(paths.join(key, name)) for name in self._marked_names(key)}
         for place in (paths.join(key, name) for name, kind in kinds.items() if kind == "unknown"):
-            if place in self.marks:
+            if place in self.marks and not isinstance(self.tracked(place), bytes):
                 return Unseen(self.why(place))
         names = {name for name, kind in kinds.items() if kind in ("file", "dir")}
         rel = paths.relative(key, self.root)

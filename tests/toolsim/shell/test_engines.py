@@ -340,7 +340,8 @@ async def test_a_windows_session_is_computed_unless_a_path_is_spelt_its_own_way(
     place = place_of(root="/d/work")
     place.world.windows = True
     assert (await place.run("cat README.md; pwd")).output.stdout.endswith("/d/work\n")
-    for command in ("git -C D:/work status", "cat 'D:\\work\\README.md'", "type src\\app.py"):
+    assert "nothing to commit" in (await place.run("git -C D:/work status")).output.stdout
+    for command in ("cat 'D:\\work\\README.md'", "type src\\app.py"):
         assert await place.try_run(command) == Unknown("a path in the spelling of Windows")
     assert (
         await place.run("cd D:/work/src && grep -n TODO d:/work/src/app.py")
