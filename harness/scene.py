@@ -5,8 +5,6 @@ Blocking work (git, parsing) stands here; callers put it into a thread. Nothing 
 
 from __future__ import annotations
 
-import re
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -33,9 +31,6 @@ from toolsim.trajectory import (
     model_view,
     split,
 )  # fmt: skip
-
-_SHORT_ID = re.compile(r"(?m)^(?:index )?([0-9a-f]{7,12})(?=\.\.[0-9a-f]{7,12} | [A-Za-z(])")
-"""Short ids as `git log --oneline` and the `index` lines of diffs show them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,18 +116,15 @@ def rebuild_on(prefix: Prefix, scaffold: Scaffold, base: Base | None, kin: Kin |
 
 
 def _fit_git(rebuilt: Rebuilt, prefix: Prefix, snapshot: Snapshot) -> None:
-    """How long git's short ids are in this session: as its own output shows, else the least if all of today's fit it,
+    """How long git's short ids are in a session whose own output has not shown it: the least if all of today's fit it,
     else what every clone with this commit has. The length grows with the number of objects; 0 is not known.
     """
-    results = (m.result.content for m in effects(prefix.items) if m.result is not None)
-    lengths = Counter(len(found) for text in results for found in _SHORT_ID.findall(text))
-    today = len(short_id(snapshot.git_dir, snapshot.commit))
-    if lengths:
-        shown = lengths.most_common(1)[0][0]
-    else:
-        shown = today if today == LEAST else abbreviation(snapshot.git_dir, snapshot.commit, prefix.as_of) or 0
     world = rebuilt.world
-    world.profile = replace(world.profile, parameters={**world.profile.parameters, "git_abbrev": shown})
+    if "git_abbrev" in world.profile.parameters:
+        return
+    today = len(short_id(snapshot.git_dir, snapshot.commit))
+    length = today if today == LEAST else abbreviation(snapshot.git_dir, snapshot.commit, prefix.as_of) or 0
+    world.profile = replace(world.profile, parameters={**world.profile.parameters, "git_abbrev": length})
 
 
 def _tools(

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from repos.snapshot import Snapshot
 
-from toolsim import patching, paths, perform, recorded_shell, subagents
+from toolsim import patching, paths, perform, recorded_shell, shortids, subagents
 from toolsim.actions import (
     KEPT,
     LOST,
@@ -226,6 +226,9 @@ class Fold:
             return ()
         failed = result.is_error if result.exit_code is None else result.exit_code != 0
         output = result.content if text is None else text
+        if length := shortids.shown(action.command, output):
+            profile = self.world.profile
+            self.world.profile = replace(profile, parameters={**profile.parameters, "git_abbrev": length})
         run = recorded_shell.RecordedRun(action.command, action.cwd or self.world.cwd, output, failed, call.id)
         return recorded_shell.effects(run, self.world)
 
