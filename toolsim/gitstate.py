@@ -15,19 +15,23 @@ from typing import Literal, TypeAlias
 from toolsim.shellparse import CommandLine, git_subcommand
 
 Part: TypeAlias = Literal[
-    "HEAD", "branch", "index", "remote branches", "other refs", "stash", "settings", "log of HEAD"
+    "HEAD", "branch", "index", "remote branches", "local branches", "other refs", "stash", "settings", "log of HEAD"
 ]
 
 PARTS: frozenset[Part] = frozenset(
-    {"HEAD", "branch", "index", "remote branches", "other refs", "stash", "settings", "log of HEAD"}
+    {"HEAD", "branch", "index", "remote branches", "local branches", "other refs", "stash", "settings", "log of HEAD"}
 )
+OF_A_PERSON: frozenset[Part] = frozenset({"remote branches", "local branches"})
+"""What a commit does not tell of somebody's own clone: when it last fetched, and what else was begun in it."""
 _REVISION = re.compile(r"HEAD|@(?:$|[~^{])|[~^]\d*$|\.\.|^[0-9a-f]{7,40}$|^(?:origin|refs|upstream)/|^FETCH_HEAD")
 _HEX = re.compile(r"^\^?[0-9a-f]{7,64}(?:[~^]\d*)*(?::.*)?$")
 _NOTHING = ("", "check-ignore", "check-attr", "hash-object", "var", "version", "help", "stripspace", "init")
 _FIXED: Mapping[str, frozenset[Part]] = {
     **dict.fromkeys(_NOTHING, frozenset[Part]()),
     **dict.fromkeys(("config", "remote"), frozenset[Part]({"settings"})),
-    **dict.fromkeys(("for-each-ref", "show-ref", "tag"), frozenset[Part]({"other refs", "remote branches"})),
+    **dict.fromkeys(
+        ("for-each-ref", "show-ref", "tag"), frozenset[Part]({"other refs", "local branches", "remote branches"})
+    ),
     **dict.fromkeys(("add", "rm", "mv", "apply", "update-index"), frozenset[Part]({"index"})),
     "commit": frozenset({"HEAD", "branch", "index"}),
     "reflog": frozenset({"log of HEAD"}),
@@ -99,7 +103,8 @@ def needs(arguments: tuple[str, ...]) -> frozenset[Part]:
         return frozenset({"branch"})
     if sub in ("ls-files", "grep"):
         return frozenset({"index", *_revisions(sub, [w for w in rest if _REVISION.search(w)], default=False)})
-    return PARTS - {"settings", "log of HEAD"}
+    own = {"local branches"} if sub != "branch" else set()
+    return PARTS - {"settings", "log of HEAD"} - own
 
 
 def _diff(rest: tuple[str, ...]) -> Iterator[Part]:
@@ -125,6 +130,8 @@ def _revisions(sub: str, rest: tuple[str, ...] | list[str], *, default: bool = T
             "--contains",
         ) or option.startswith(("--decorate", "--remotes", "--source")):
             yield from ("other refs", "remote branches")
+            if option in ("--all", "--branches", "--contains"):
+                yield "local branches"
         elif option in ("-g", "--walk-reflogs"):
             yield "log of HEAD"
     if sub in ("describe", "name-rev", "show-branch"):

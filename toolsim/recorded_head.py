@@ -164,14 +164,21 @@ def _staged(command: GitCommand, world: World) -> tuple[str, ...]:
     return tuple(path + "/" if world.kind(path) == "dir" else path for path in named)
 
 
+def _follows_known(world: World) -> bool:
+    """Whether the commit of the remote branch that the branch follows was shown: what is committed leaves it there."""
+    branch = world.git.branch or ""
+    return world.git.upstream.get(branch, f"origin/{branch}").removeprefix("origin/") in world.git.origin
+
+
 def _committed(command: GitCommand, world: World) -> Iterator[Mutation]:
     output = command.run.output
+    lost = ("log of HEAD",) if _follows_known(world) else ("remote branches", "log of HEAD")
     made = list(_COMMITTED.finditer(output))
     if not made:
         if _NOTHING_COMMITTED.search(output) or (command.run.failed and not command.hidden):
             return
         index = LOST if command.run.failed else "HEAD"
-        yield GitMove(LOST, index=index, lost=("remote branches", "log of HEAD"))
+        yield GitMove(LOST, index=index, lost=lost)
         yield from () if command.sub == "commit" else (Blur(world.root + "/", f"git {command.sub}", scope="content"),)
         return
     last = made[-1]
@@ -182,7 +189,7 @@ def _committed(command: GitCommand, world: World) -> Iterator[Mutation]:
     some = command.sub == "commit" and (command.asks("-o", "--only") or "--" in command.rest)
     yield GitMove(
         head or LOST, branch, LOST if some else "HEAD", "kept" if command.sub == "commit" else "followed",
-        lost=("remote branches", "log of HEAD"),
+        lost=lost,
     )  # fmt: skip
 
 
@@ -227,7 +234,7 @@ def _fetched(command: GitCommand, world: World) -> Iterator[Mutation]:
             return
         origin[match["name"]] = found
     if origin:
-        yield GitMove(origin=tuple(origin.items()))
+        yield GitMove(origin=tuple(origin.items()), found=("remote branches",))
 
 
 def _switched(command: GitCommand, world: World) -> Iterator[Mutation]:
@@ -316,7 +323,8 @@ def _reset(command: GitCommand, world: World) -> Iterator[Mutation]:
     known = world.snapshot is not None and "HEAD" not in world.git.lost
     head = world.snapshot.resolve(world.snapshot.commit + revision.group(1)) if known and world.snapshot else None
     index = LOST if command.asks("--soft") else "HEAD"
-    yield GitMove(head or LOST, index=index, lost=("log of HEAD", "remote branches"))
+    lost = ("log of HEAD",) if _follows_known(world) else ("log of HEAD", "remote branches")
+    yield GitMove(head or LOST, index=index, lost=lost)
 
 
 _QUIET = frozenset({"notes", "gc", "lfs", "init", "clean", "maintenance", "prune", "pack-refs"})

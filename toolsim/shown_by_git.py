@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 _SECTIONS = {
     "Changes to be committed:": "staged", "Changes not staged for commit:": "changed", "Untracked files:": "untracked",
 }  # fmt: skip
+_TRACKING = re.compile(
+    r"Your branch (?P<how>is up to date with|is ahead of|is behind|and) '(?P<name>[^']+)'(?: by (?P<by>\d+) commit|.?)"
+)
+_SHORT_TRACKING = re.compile(r"## (?P<branch>\S+?)(?:\.\.\.(?P<name>\S+)(?P<more> \[.*\])?)?")
 _STATUS_LINE = re.compile(r"^(?P<code>[ MADRCTU?!]{2}) (?P<path>.+)$")
 
 
@@ -63,6 +67,18 @@ def _on_branch(name: str, world: World) -> Iterator[Mutation]:
         yield GitMove(branch=name)
 
 
+def _tracked(name: str | None, ahead: int | None, world: World) -> GitMove:
+    """The branch follows `name` (`None`: nothing), which HEAD is so many commits ahead of (`None`: not only ahead)."""
+    if name is None:
+        return GitMove(upstream="")
+    remote, _, branch = name.partition("/")
+    head = None if world.snapshot is None or "HEAD" in world.git.lost else world.snapshot.commit
+    tip = None if head is None or ahead is None or world.snapshot is None else world.snapshot.resolve(f"{head}~{ahead}")
+    if tip is None or remote != "origin":
+        return GitMove(upstream=name, lost=("remote branches",))
+    return GitMove(upstream=name, origin=((branch, tip),), found=("remote branches",))
+
+
 def _shown_status(command: GitCommand, world: World) -> Iterator[Mutation]:
     if command.words or any(
         re.match(r"-u|--untracked|--ignored|-z|--column|--ignore|--porcelain=v2|-v", o) for o in command.rest
@@ -75,9 +91,10 @@ def _shown_status(command: GitCommand, world: World) -> Iterator[Mutation]:
     elif not any(re.match(r"-\w*s|--short", o) for o in command.rest):
         yield from _shown_long_status(lines, base, world)
         return
-    if lines and (header := re.fullmatch(r"## (\S+?)(?:\.\.\.(\S+).*)?", lines[0])):
-        yield from _on_branch(header.group(1), world)
-        yield GitMove(upstream=header.group(2) or "")
+    if lines and (header := _SHORT_TRACKING.fullmatch(lines[0])):
+        yield from _on_branch(header["branch"], world)
+        more, ahead = header["more"], re.fullmatch(r" \[ahead (\d+)\]", header["more"] or "")
+        yield _tracked(header["name"], int(ahead[1]) if ahead else 0 if more is None else None, world)
         lines = lines[1:]
     elif lines and lines[0].startswith("## "):
         lines = lines[1:]
@@ -94,6 +111,11 @@ def _shown_long_status(lines: list[str], base: str, world: World) -> Iterator[Mu
     if not lines or (on := re.fullmatch(r"On branch (\S+)|HEAD detached .*", lines[0])) is None:
         return
     yield from _on_branch(on.group(1) or "", world)
+    if on.group(1):
+        told = _TRACKING.match(lines[1] if len(lines) > 1 else "")
+        even, ahead = told and told["how"] == "is up to date with", told and told["how"] == "is ahead of"
+        by = 0 if even else int(told["by"]) if told and ahead and told["by"] else None
+        yield _tracked(told["name"] if told else None, by, world)
     codes: dict[str, str] = {}
     untracked: list[str] = []
     section = ""

@@ -36,7 +36,7 @@ from toolsim.actions import (
     Unknown,
 )  # fmt: skip
 from toolsim.files import Files, ignore_rules
-from toolsim.gitstate import GitState
+from toolsim.gitstate import OF_A_PERSON, GitState
 from toolsim.marks import Absent, Kind, Mark, Names, Overlay, Unseen
 from toolsim.scaffolds.base import ScaffoldProfile
 
@@ -89,7 +89,7 @@ class World:
         windows = any(paths.is_windows(text) for text in (spelt, session.cwd or "", profile.cwd))
         files = Files(snapshot, paths.canonical(spelt), ignore_rules(snapshot))
         cwd = paths.canonical(session.cwd or spelt)
-        git = GitState(session.repository.branch)
+        git = GitState(session.repository.branch, lost=frozenset() if session.autonomous else OF_A_PERSON)
         return cls(files, profile, cwd, {}, session.started_at, as_of, windows, git=git)
 
     def fork(self) -> World:

@@ -234,7 +234,7 @@ def discard(scratch: Path) -> None:
 def _git_refusal(parsed: CommandLine, text: str, world: World) -> Unknown | None:
     """Why git commands of the line cannot be answered: an unknown part of `.git`, hooks of the project."""
     if lacking := gitstate.missing(parsed, world.git):
-        return Unknown(f"git was used in the recorded session, what it left of this is not known: {lacking}")
+        return Unknown(f"not known of the session's own clone: {lacking}")
     if any(i.name == "git" and git_subcommand(i.arguments) == "commit" for i in parsed.invocations):
         hooks = next((name for name in HOOKS if world.kind(f"{world.root}/{name}") in ("file", "dir")), None)
         if hooks is not None and not re.search(r"\s(?:-\w*n\w*|--no-verify)\b", text):

@@ -152,7 +152,7 @@ def place_of(request, tmp_path, snapshot_of):
         snapshot.git_dir, snapshot.commit = repository / ".git", "HEAD"
         place = root or str(repository)
         profile = ScaffoldProfile("claude-code", userland=userland, shell=shell, cwd=place)
-        world = World.start(Session("s", "claude-code", "f", "l", cwd=place), profile, snapshot, place)
+        world = World.start(Session("s", "claude-code", "f", "l", cwd=place, autonomous=True), profile, snapshot, place)
         world.now = now
         source = CopySource(repository, repository.parent / "cache")
         if engine == "bashkit":

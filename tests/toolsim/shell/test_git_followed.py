@@ -32,12 +32,14 @@ WRITE = "cat > {} <<'EOF'\n{}\nEOF"
 
 @dataclass
 class Story:
-    """A work tree with a remote, both real, and a mirror that gets every commit afterwards."""
+    """A work tree with a remote, both real, and a mirror that gets every commit afterwards. A `fresh` clone was made
+    for the session; else it is somebody's own, of which its commit does not tell all."""
 
     place: str
     lines: list[tuple[str, str, int, list[str]]] = field(default_factory=list)
     clock: int = START
     began: float = 0.0
+    fresh: bool = True
 
     def shell(self, line, cwd=None):
         self.clock += 10
@@ -88,8 +90,9 @@ def retold(toolbox_cache, tmp_path):
         base = story.shell("git rev-list --max-parents=0 HEAD | tail -1").stdout.strip()
         snapshot = open_snapshot(tmp_path / "mirror", base)
         session = Session(
-            "s", "claude-code", "f", "l", cwd=story.place, repository=Repository(branch="main"), started_at=story.began
-        )
+            "s", "claude-code", "f", "l", cwd=story.place, repository=Repository(branch="main"), started_at=story.began,
+            autonomous=story.fresh,
+        )  # fmt: skip
         profile = ScaffoldProfile("claude-code", cwd=story.place)
         world = World.start(session, profile, snapshot, story.place, as_of=story.began)
         shell = SandboxShell(toolbox_cache, RepositorySource(tmp_path / "rollouts", "main", "../origin"))
@@ -250,7 +253,7 @@ async def test_a_change_by_others_makes_head_and_index_unknown(snapshot_of):
     from toolsim.actions import Seen
 
     world = World.start(
-        Session("s", "claude-code", "f", "l", cwd="/r"),
+        Session("s", "claude-code", "f", "l", cwd="/r", autonomous=True),
         ScaffoldProfile("claude-code"),
         snapshot_of({"a.py": "one\n"}),
         "/r",

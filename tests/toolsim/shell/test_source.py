@@ -35,7 +35,7 @@ def cloned(tmp_path, repository_at, place_of):
     subprocess.run(["git", "clone", "-q", directory, tmp_path / "checkout"], check=True)
     directory = tmp_path / "checkout"
     profile = place_of(repository=directory).world.profile
-    session = Session("s", "claude-code", "f", "l", cwd=str(directory), started_at=1700000200.0)
+    session = Session("s", "claude-code", "f", "l", cwd=str(directory), started_at=1700000200.0, autonomous=True)
     world = World.start(session, profile, snapshot, str(directory), as_of=1700000200.0)
     return directory, world
 
