@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from harness.repositories import Base, locate
-from harness.scene import Scene, rebuild_on
+from harness.repositories import Base
+from harness.scene import Scene, base_of, rebuild_in_family
 from repos.catalog import KnownRepository
+from toolsim.family import Kin
 from toolsim.rebuild import Rebuilt
 from toolsim.scaffolds.base import ScaffoldProfile
 from toolsim.trajectory import Item, Message, Prefix
@@ -42,11 +43,13 @@ class Recut:
         Raises:
             RepositoryError: a repository cannot be read.
         """
-        base, form = locate(self.prefix, self.known), self._fitted()
+        relatives = self.scene.relatives
+        base, form = base_of(self.prefix, self.known, relatives), self._fitted()
         if _place(base) == _place(self.base) and form == self._form:
             return None
         self.base, self._form = base, form
-        return rebuild_on(self.prefix, self.scene.scaffold, base)
+        kin = Kin.of(relatives)
+        return rebuild_in_family(self.prefix, self.scene.scaffold, base, self.known, relatives, kin)[1]
 
     @property
     def prefix(self) -> Prefix:

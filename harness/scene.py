@@ -35,7 +35,9 @@ from toolsim.trajectory import (
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """What a rollout starts from. `facts` states how each part was come by, for the record of the rollout."""
+    """What a rollout starts from. `facts` states how each part was come by, for the record of the rollout; `relatives`
+    are the other sessions of its family, `kin` what they did after the cut.
+    """
 
     prefix: Prefix
     reference: Reference
@@ -47,6 +49,7 @@ class Scene:
     system_prompt: str | None
     facts: JsonObject
     kin: Kin = field(default_factory=Kin)
+    relatives: tuple[Trajectory, ...] = ()
 
 
 def set_scene(
@@ -71,11 +74,8 @@ def set_scene(
     prefix, reference = split(trajectory, cut.turn, cut.step)
     scaffold = scaffold_for(trajectory.session.agent)
     kin = Kin.of(relatives)
-    base = locate(_origin(prefix, relatives), known) if use_repository else None
-    rebuilt = rebuild_on(prefix, scaffold, base, kin)
-    if rebuilt.world.files.lost and ancestor(prefix.session, relatives) is not None:
-        base = locate(prefix, known) if use_repository else None
-        rebuilt = rebuild_on(prefix, scaffold, base)
+    base = base_of(prefix, known, relatives) if use_repository else None
+    base, rebuilt = rebuild_in_family(prefix, scaffold, base, known if use_repository else (), relatives, kin)
     tools, tools_from = _tools(trajectory, prefix, scaffold, rebuilt)
     prompt, prompt_from = _system_prompt(prefix, system_prompt)
     facts: JsonObject = {
@@ -88,17 +88,43 @@ def set_scene(
         "drift": {**asdict(rebuilt.drift), "disagreed": list(rebuilt.disagreed)},
         "as_of": prefix.as_of,
     }  # fmt: skip
-    return Scene(prefix, reference, scaffold, rebuilt, base, tools, model_view(prefix.items), prompt, facts, kin)
+    view = model_view(prefix.items)
+    return Scene(prefix, reference, scaffold, rebuilt, base, tools, view, prompt, facts, kin, tuple(relatives))
 
 
-def _origin(prefix: Prefix, relatives: Sequence[Trajectory]) -> Prefix:
-    """What the base commit is found from: the session that the family began with, as far as it was at the cut."""
+def base_of(prefix: Prefix, known: Sequence[KnownRepository], relatives: Sequence[Trajectory]) -> Base | None:
+    """The base commit, found from the session that the family began with, as far as it was at the cut.
+
+    Raises:
+        RepositoryError: a repository cannot be read.
+    """
     first = ancestor(prefix.session, relatives)
     if first is None or prefix.as_of is None:
-        return prefix
+        return locate(prefix, known)
     moment = prefix.as_of
     before = tuple(item for item in first.items if item.at is not None and item.at <= moment)
-    return Prefix(first.session, before, 0) if before else prefix
+    return locate(Prefix(first.session, before, 0) if before else prefix, known)
+
+
+def rebuild_in_family(
+    prefix: Prefix,
+    scaffold: Scaffold,
+    base: Base | None,
+    known: Sequence[KnownRepository],
+    relatives: Sequence[Trajectory],
+    kin: Kin,
+) -> tuple[Base | None, Rebuilt]:
+    """`rebuild_on`; where what the family did leaves nothing certain, a sub-agent's world starts from the commit that
+    its own session shows.
+
+    Raises:
+        RepositoryError: a base cannot be read.
+    """
+    rebuilt = rebuild_on(prefix, scaffold, base, kin)
+    if rebuilt.world.files.lost and ancestor(prefix.session, relatives) is not None:
+        base = locate(prefix, known)
+        rebuilt = rebuild_on(prefix, scaffold, base)
+    return base, rebuilt
 
 
 def rebuild_on(prefix: Prefix, scaffold: Scaffold, base: Base | None, kin: Kin | None = None) -> Rebuilt:

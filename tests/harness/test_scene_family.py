@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from harness.recut import Recut
 from harness.scene import set_scene
 from harness.selection import Criteria, choose_cut
 from toolsim.trajectory import Message, ToolCall, ToolResult
@@ -43,3 +44,12 @@ def test_a_parent_that_left_nothing_certain_is_not_taken_in(recorded, store):
     world = scene_beside(recorded, store, *written("w0", "early\n", AT - 50), *gone).rebuilt.world
     assert not world.files.lost
     assert not isinstance(world.read("/work/repo/n.txt"), bytes)
+
+
+def test_a_world_that_is_renewed_within_the_turn_keeps_what_the_parent_did(recorded, store):
+    scene = scene_beside(recorded, store, *written("w0", "early\n", AT - 50))
+    recut = Recut(scene, ())
+    recut._form = replace(recut._form, parameters={"as before": False})
+    rebuilt = recut.renewed()
+    assert rebuilt is not None
+    assert rebuilt.world.read("/work/repo/n.txt") == b"early\n"
