@@ -15,7 +15,17 @@ from harness.batch import Notice
 from harness.confidence import Experience, Point, curve
 from harness.config import RunConfig
 from harness.experiment import Plan
-from harness.fidelity_table import Accumulation, Line, Row, accumulation, differences, lines_of, summarise, unanswered
+from harness.fidelity_table import (
+    REFUSED,
+    Accumulation,
+    Line,
+    Row,
+    accumulation,
+    differences,
+    lines_of,
+    summarise,
+    unanswered,
+)
 from harness.ledger import read_steps
 from harness.pipeline import Resampled, resample
 from harness.selection import Criteria
@@ -55,9 +65,13 @@ class Keep:
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """What a set of lines adds up to; `by` has a table for each of scaffold, pool, class, tool and rung."""
+    """What a set of lines adds up to; `by` has a table for each of scaffold, pool, class, tool and rung.
+
+    `refused` calls are in none of them.
+    """
 
     sessions: int
+    refused: int
     whole: Row
     by: dict[str, tuple[Row, ...]]
     differences: dict[str, int]
@@ -120,7 +134,8 @@ def measure(
     """The figures. Pure: all that is needed is in the lines; `frozen` confidence replaces that of this run."""
     chosen = {forcing: [x for x in found if keep.keeps(x)] for forcing, found in lines.items()}
     every = {x.session for found in lines.values() for x in found}
-    main = lines.get("teacher", lines.get("free", ()))
+    graded = {forcing: _graded(found) for forcing, found in lines.items()}
+    main = graded.get("teacher", graded.get("free", ()))
     experience = frozen or Experience.of(main)
     both = "teacher" in lines and "free" in lines
     return Fidelity(
@@ -128,7 +143,7 @@ def measure(
         figures={forcing: made for forcing, found in lines.items() if (made := _figures(found))},
         kept=None if keep.all else {forcing: made for forcing, found in chosen.items() if (made := _figures(found))},
         left_out=len(every - {x.session for found in chosen.values() for x in found}),
-        accumulation=accumulation(lines["teacher"], lines["free"]) if both else None,
+        accumulation=accumulation(graded["teacher"], graded["free"]) if both else None,
         risk_coverage={
             agent: curve([x for x in main if x.agent == agent], experience) for agent in sorted({x.agent for x in main})
         },
@@ -137,11 +152,17 @@ def measure(
     )
 
 
-def _figures(lines: Sequence[Line]) -> Figures | None:
+def _graded(lines: Sequence[Line]) -> Sequence[Line]:
+    return [line for line in lines if line.grade != REFUSED]
+
+
+def _figures(found: Sequence[Line]) -> Figures | None:
+    lines = _graded(found)
     if not lines:
         return None
     return Figures(
         len({line.session for line in lines}),
+        len(found) - len(lines),
         summarise(lines, lambda _: "all")[0],
         {name: summarise(lines, by) for name, by in _DIMENSIONS},
         differences(lines),

@@ -22,6 +22,8 @@ from harness.tallies import UNANSWERED
 _COMPUTED = re.compile(r"computed: ([^;]*)")
 _PATH = re.compile(r"(?:[A-Za-z]:\\|/)\S+")
 RIGHT = frozenset({"equal", "order"})
+REFUSED = "refused"
+_REFUSALS = ("The user doesn't want to proceed with this tool use", "The user doesn't want to take this action")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,9 +32,10 @@ class Line:
 
     `step` counts agent messages of the turn from 0 (the number that `--step` takes), `place` the calls of one message.
     `recorded` and `answered` are characters, `masked` is the masked share of the recorded ones. `grade` is one of
-    `harness.fidelity`'s or `unanswered`, then with the stage in `failure`. `based` says whether the session's
-    repository is at hand; `drift` is the share of the prefix's whole-file reads that the rebuilt world held otherwise
-    (`None`: none could be compared).
+    `harness.fidelity`'s, or `unanswered`, then with the stage in `failure`, or `refused` where the record holds the
+    user's refusal of the call: no tool answered, so there is nothing to compare with. `based` says whether the
+    session's repository is at hand; `drift` is the share of the prefix's whole-file reads that the rebuilt world held
+    otherwise (`None`: none could be compared).
     """
 
     session: str
@@ -65,7 +68,7 @@ class Line:
     @property
     def wrong(self) -> bool:
         """Answered, and not right."""
-        return self.grade != UNANSWERED and not self.right
+        return self.grade not in (UNANSWERED, REFUSED) and not self.right
 
     @property
     def key(self) -> tuple[str, int, int, int]:
@@ -183,7 +186,9 @@ def _line(row: RolloutRow, step: ToolStep, at: tuple[int, int], based: bool, dri
     assert recorded is not None, "the caller has looked"
     action = action_of(step.call, row.agent)
     grade, masked, found = UNANSWERED, 0.0, None
-    if answer is not None:
+    if recorded.content.startswith(_REFUSALS):
+        grade = REFUSED
+    elif answer is not None:
         graded = grade_results(recorded, answer, step.call, row.agent)
         grade, masked = graded.name, graded.masked
         found = difference(recorded, answer, command_line(action))

@@ -206,6 +206,8 @@ def print_fidelity(result: Fidelity) -> None:
         click.echo(f"{_TITLES[forcing]}: run {run.run}, {figures.sessions} sessions, {run.rollouts} turns")
         if result.unended[forcing]:
             click.echo(f"  {result.unended[forcing]} turns did not complete; their calls so far are counted")
+        if figures.refused:
+            click.echo(f"  {figures.refused} calls were refused by the user: no tool answered, they are in no figure")
         if result.kept is not None:
             click.echo(f"  kept: {0 if kept is None else kept.sessions} sessions, {result.left_out} left out")
         print_figures(figures, kept)

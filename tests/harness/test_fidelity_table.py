@@ -8,6 +8,7 @@ import pytest
 
 from harness.confidence import Experience, curve
 from harness.errors import ConfigError
+from harness.fidelity_run import Keep, measure
 from harness.fidelity_table import Line, accumulation, differences, lines_of, summarise, unanswered
 from harness.ledger import ModelStep, ToolStep
 from harness.rows import End, RolloutRow
@@ -56,6 +57,15 @@ def test_wrong_and_unanswered_calls_are_counted_by_their_reason():
     made = lines(("a", "b"), ("a", "a"), ("a", None))
     assert differences(made) == {"form": 1}
     assert unanswered(made) == {"the content of …": 1}
+
+
+def test_a_call_that_the_user_refused_is_in_no_figure():
+    refusal = "The user doesn't want to proceed with this tool use. The tool use was rejected."
+    made = lines(("a", "a"), (refusal, "a"), (refusal, None))
+    assert [line.grade for line in made] == ["equal", "refused", "refused"]
+    assert not any(line.wrong for line in made)
+    found = measure({}, {"teacher": made}, Keep()).figures["teacher"]
+    assert (found.whole.calls, found.refused) == (1, 2)
 
 
 def test_error_accumulation_is_paired_by_call():

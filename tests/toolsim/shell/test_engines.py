@@ -244,6 +244,8 @@ async def test_the_users_own_branches_and_the_network_are_asked_for(sandbox_plac
      "       3       9      57 run.sh\n       7      17      99 total\n")),
     ("printf 'a\\na\\nb\\n' | uniq -c", "   2 a\n   1 b\n"),
     ("ls missing; echo $?", "ls: missing: No such file or directory\n1\n"),
+    ("cat -nA README.md; echo $?", "cat: illegal option -- A\nusage: cat [-belnstuv] [file ...]\n1\n"),
+    ("cat -n run.sh | head -1", "     1\t#!/bin/sh\n"),
     ("sed -i '' 's/Title/T/' README.md; head -1 README.md", "# T\n"),
     ("printf '' | xargs echo x", ""),
     ("echo 'a\\nb'", "a\nb\n"),
