@@ -345,13 +345,14 @@ class Blur:
     `scope` narrows what may have changed: `all` (which files there are too), `head` (the same, but the files are those
     of HEAD, which is not known: once it is, they are too), `content` (the files stay, their content may not), `edited`
     (only the content of files that differ from the commit: a project's own formatter leaves committed files alone),
+    `generated` (only the content of files that a generator makes, see `toolsim.generated`),
     `formatted` (of these only what is not in its language's one form already, see `toolsim.settled`). `suffixes`
     narrows it to files whose names end so (not with scope `all` or `head`).
     """
 
     path: str
     reason: str
-    scope: Literal["all", "head", "content", "edited", "formatted"] = "all"
+    scope: Literal["all", "head", "content", "generated", "edited", "formatted"] = "all"
     suffixes: tuple[str, ...] = ()
     type: Literal["blur"] = "blur"
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from repos.errors import MissingObject
-from toolsim import paths
+from toolsim import generated, paths
 from toolsim.actions import Blur, Seen
 from toolsim.ignored import IgnoreRules
 from toolsim.marks import Absent, Kind, Mark, Names, Overlay, State, Unseen
@@ -171,7 +171,10 @@ class Files:
         unknown: set[str] = set()
         directories: set[str] = set()
         for tree, marks in self.trees.items():
-            if any(m.state in ("unknown", "open") or (m.state == "veiled" and not m.suffixes) for m in marks):
+            if any(
+                m.state in ("unknown", "open") or (m.state == "veiled" and not (m.suffixes or m.generated))
+                for m in marks
+            ):
                 unknown.add(tree.rstrip("/") + "/")
             elif any(m.state == "veiled" for m in marks):
                 unknown.update(p for p in self.tracked_below(tree) if self.veil(p) is not None)
@@ -247,11 +250,12 @@ class Files:
                 if touched and self._differs(path) and not settled:
                     self.put(path, Mark(self.serial, "file", None, mark.mode, blur.reason, before=mark.content))
         elif tree:
-            state: State = "veiled" if blur.scope == "content" else "unknown"
+            state: State = "veiled" if blur.scope in ("content", "generated") else "unknown"
             mark = Mark(
-                self.serial, state, reason=blur.reason, suffixes=blur.suffixes, until_head=blur.scope == "head"
+                self.serial, state, reason=blur.reason, suffixes=blur.suffixes,
+                until_head=blur.scope == "head", generated=blur.scope == "generated",
             )  # fmt: skip
-            kept = tuple(m for m in self.trees.get(key, ()) if m.suffixes != mark.suffixes or m.state != state)
+            kept = tuple(m for m in self.trees.get(key, ()) if _kind(m) != _kind(mark))
             self.trees[key] = (*kept, mark)
         elif blur.scope in ("all", "head"):
             self.marks[key] = Mark(self.serial, "unknown", reason=blur.reason, until_head=blur.scope == "head")
@@ -316,7 +320,18 @@ class Files:
 
     def veil(self, key: str) -> Mark | None:
         """The latest event that may have changed the content of the file, if it is one of a whole tree."""
-        return self._latest(key, lambda m: m.state == "veiled" and key.endswith(m.suffixes or ("",)))
+        return self._latest(key, lambda m: m.state == "veiled" and self._veils(m, key))
+
+    def _veils(self, mark: Mark, key: str) -> bool:
+        if not key.endswith(mark.suffixes or ("",)):
+            return False
+        return not mark.generated or self._may_be_generated(key)
+
+    def _may_be_generated(self, key: str) -> bool:
+        rel = paths.relative(key, self.root)
+        if key not in self.marks and self.snapshot is not None and rel and rel in self.snapshot.manifest:
+            return rel in generated.among(self.snapshot)
+        return generated.may_be(key, self.last_known(key))
 
     def _tree(self, key: str) -> Mark | None:
         """The latest event that decides what is below a directory as a whole."""
@@ -417,6 +432,11 @@ class Files:
         if paths.relative(key, self.root) is None:
             return "outside of the repository"
         return "no snapshot" if self.snapshot is None else "may be untracked"
+
+
+def _kind(mark: Mark) -> tuple[State, tuple[str, ...], bool]:
+    """What a later mark on the same tree stands in for."""
+    return mark.state, mark.suffixes, mark.generated
 
 
 def ignore_rules(snapshot: Snapshot | None) -> IgnoreRules | None:

@@ -49,7 +49,7 @@ class Mark:
     Below an `open` directory there may be what nobody showed; as elsewhere in a repository, searches do not expect it.
 
     `before` is what a file held before something that may have changed it; `None` after what surely has. `until_head`
-    is set where the files are those of an unknown HEAD.
+    is set where the files are those of an unknown HEAD, `generated` where only generated files may have changed.
     """
 
     serial: int
@@ -60,3 +60,4 @@ class Mark:
     suffixes: tuple[str, ...] = ()
     before: bytes | None = None
     until_head: bool = False
+    generated: bool = False

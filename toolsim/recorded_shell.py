@@ -17,7 +17,14 @@ from typing import TYPE_CHECKING
 
 from toolsim import paths, recorded_git, shellparse, shown_by_git
 from toolsim.actions import Blur, Fact, MakeDirectory, MovePath, Mutation, PutFile, RemovePath
-from toolsim.recorded_tables import FORMAT_SCRIPT, FORMATTERS, GENERATE_SCRIPT, MANIFESTS, WRITING_CODE
+from toolsim.recorded_tables import (
+    FORMAT_SCRIPT,
+    FORMATTERS,
+    GENERATE_SCRIPT,
+    MANIFESTS,
+    PLAIN_GENERATORS,
+    WRITING_CODE,
+)
 
 if TYPE_CHECKING:
     from toolsim.shellparse import Invocation
@@ -221,7 +228,10 @@ def _program(
     if FORMAT_SCRIPT.search(text):
         yield Blur(world.root + "/", f"formatted: {text[:60]}", "formatted", _formatted_by_script(run.output))
     elif GENERATE_SCRIPT.search(text):
-        yield Blur(world.root + "/", f"generated: {text[:60]}", "content")
+        plain = PLAIN_GENERATORS.search(text) is not None
+        yield Blur(world.root + "/", f"generated: {text[:60]}", "generated" if plain else "content")
+        if any(FORMAT_SCRIPT.search(m["line"]) for m in _ANNOUNCED.finditer(run.output)):
+            yield Blur(world.root + "/", f"formatted: {text[:60]}", "formatted", _formatted_by_script(run.output))
     elif WRITING_CODE.search(run.command) and re.match(r"python|node|ruby|perl|bun|deno|tsx", name):
         yield from _written_by_code(run.command, cwd, world)
 

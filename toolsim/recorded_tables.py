@@ -46,6 +46,8 @@ GENERATE_SCRIPT = re.compile(
     r"^(npm|pnpm|yarn|bun|make|just|mise|task|nx|go|npx|pnpx|bunx)\b.*\b(generate|codegen|gen|prebuild|migrate|scaffold|new|init|bump|release|version)\b"
 )
 """Project scripts that write tracked files."""
+PLAIN_GENERATORS = re.compile(r"\b(?:generate|codegen|gen)\b")
+"""Those that write code which says that it is generated; the others may change what people wrote (versions)."""
 
 WRITING_CODE = re.compile(
     r"open\([^)]*['\"][wax]b?\+?['\"]|write_text|write_bytes|writeFile|appendFile|\.write\(|Bun\.write|shutil\.|"
