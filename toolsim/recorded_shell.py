@@ -230,15 +230,19 @@ def _program(
     elif GENERATE_SCRIPT.search(text):
         plain = PLAIN_GENERATORS.search(text) is not None
         yield Blur(world.root + "/", f"generated: {text[:60]}", "generated" if plain else "content")
-        if any(FORMAT_SCRIPT.search(m["line"]) for m in _ANNOUNCED.finditer(run.output)):
+        if any(FORMAT_SCRIPT.search(line) for line in _announced(run.output)):
             yield Blur(world.root + "/", f"formatted: {text[:60]}", "formatted", _formatted_by_script(run.output))
     elif WRITING_CODE.search(run.command) and re.match(r"python|node|ruby|perl|bun|deno|tsx", name):
         yield from _written_by_code(run.command, cwd, world)
 
 
+def _announced(output: str) -> list[str]:
+    return [line.strip() for m in _ANNOUNCED.finditer(output) for line in re.split(r"&&|;", m["line"])]
+
+
 def _formatted_by_script(output: str) -> tuple[str, ...]:
     """The endings of the files that a script's formatters rewrite, as its runner names them; none is all files."""
-    named = [m["line"] for m in _ANNOUNCED.finditer(output)]
+    named = _announced(output)
     found = [next((s for pattern, s in FORMATTERS if pattern.match(line)), None) for line in named]
     formats = [suffixes for suffixes, line in zip(found, named, strict=True) if suffixes or "fmt" in line]
     if not formats or None in formats:

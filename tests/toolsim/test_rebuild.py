@@ -185,9 +185,9 @@ def test_what_a_command_may_have_touched_is_unknown_and_no_more(ran, command, un
 
 def test_a_generator_that_formats_what_it_made_also_touches_edited_files(ran):
     output = "> x@1 api:generate\n> orval && npm run lint:fix\n"
-    edit = {"lib/x.ts": b"let x\n"}
+    edit = {"lib/x.ts": b"let   x\n"}
     assert isinstance(ran("npm run api:generate", output, edit=edit).read("lib/x.ts"), Unseen)
-    assert ran("npm run api:generate", "> orval\n", edit=edit).read("lib/x.ts") == b"let x\n"
+    assert ran("npm run api:generate", "> orval\n", edit=edit).read("lib/x.ts") == b"let   x\n"
 
 
 def test_a_file_that_git_takes_back_is_as_committed(ran):
