@@ -15,13 +15,13 @@ from dataclasses import dataclass
 from typing import Literal
 
 from harness.callclass import action_of, command_line, has_no_order
+from toolsim.seeing import REDACTED, SPANS
 from toolsim.trajectory import ToolCall, ToolResult
 
 GradeName = Literal["equal", "order", "near", "different"]
 MOST_MASKED = 0.2
 
 _MASK = "\x00"
-_REDACTED = "REDACTED"
 _ALWAYS: tuple[re.Pattern[str], ...] = (
     re.compile(r"(?m)^Chunk ID: (\w+)$"),
     re.compile(r"(?m)^Wall time: ([\d.]+) seconds$"),
@@ -81,7 +81,7 @@ def grade(recorded: str, answered: str, command: str = "", *, ordered: bool = Tr
     one, hidden = masked(recorded, command)
     other, _ = masked(answered, command)
     other = _fill_redacted(one, other)
-    share = (hidden + len(_REDACTED) * one.count(_REDACTED)) / max(1, len(recorded))
+    share = (hidden + len(REDACTED) * one.count(REDACTED)) / max(1, len(recorded))
     if one == other:
         return Grade("equal" if share <= MOST_MASKED else "near", share)
     if not ordered and Counter(one.split("\n")) == Counter(other.split("\n")):
@@ -119,16 +119,22 @@ def masked(text: str, command: str) -> tuple[str, int]:
 
 
 def _fill_redacted(recorded: str, answered: str) -> str:
-    """The answer with `REDACTED` where the record has it, if all else agrees; a redacted span is no truth."""
-    if _REDACTED not in recorded:
+    """The answer with the redacted spans of the record, if all else agrees; they are no truth."""
+    if REDACTED not in recorded:
         return answered
-    first, *inner, last = recorded.split(_REDACTED)
+    return recorded if any(_agree_around(span, recorded, answered) for span in SPANS) else answered
+
+
+def _agree_around(span: str, recorded: str, answered: str) -> bool:
+    if span not in recorded:
+        return False
+    first, *inner, last = recorded.split(span)
     if not answered.startswith(first):
-        return answered
+        return False
     place = len(first)
     for part in inner:
         found = answered.find(part, place)
         if found < 0:
-            return answered
+            return False
         place = found + len(part)
-    return recorded if len(answered) >= place + len(last) and answered.endswith(last) else answered
+    return len(answered) >= place + len(last) and answered.endswith(last)

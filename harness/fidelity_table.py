@@ -23,7 +23,13 @@ _COMPUTED = re.compile(r"computed: ([^;]*)")
 _PATH = re.compile(r"(?:[A-Za-z]:\\|/)\S+")
 RIGHT = frozenset({"equal", "order"})
 REFUSED = "refused"
-_REFUSALS = ("The user doesn't want to proceed with this tool use", "The user doesn't want to take this action")
+_REFUSALS = (
+    "The user doesn't want to proceed with this tool use",
+    "The user doesn't want to take this action",
+    "Permission for this tool use was denied",
+    "Permission to use ",
+    "Claude requested permissions to ",
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -303,7 +303,7 @@ def _entries(world: World, directory: str, prefix: str, depth: int) -> list[str]
 def _poll(action: Poll, world: World) -> Performed:
     process = world.processes.get(action.handle)
     if process is None:
-        return Problem("no_process", None, {"handle": action.handle}), ()
+        return _no_process(action.handle, world), ()
     elapsed = _elapsed(process, world)
     if action.stdin or elapsed is None or (not process.output and process.exit_code is None):
         return Unknown("what the process has printed"), ()
@@ -315,6 +315,13 @@ def _poll(action: Poll, world: World) -> Performed:
     return outcome, (StartProcess(process.handle, process.command, rest, process.exit_code),)
 
 
+def _no_process(handle: str, world: World) -> Problem | Unknown:
+    """Sub-agents in the background have handles that only they told."""
+    if any(fact.text.startswith("sub-agent ") for fact in world.facts):
+        return Unknown("whether that is a sub-agent in the background")
+    return Problem("no_process", None, {"handle": handle})
+
+
 def _elapsed(process: Process, world: World) -> float | None:
     if process.started is None or world.now is None:
         return None
@@ -324,7 +331,7 @@ def _elapsed(process: Process, world: World) -> float | None:
 def _kill(action: Kill, world: World) -> Performed:
     process = world.processes.get(action.handle)
     if process is None:
-        return Problem("no_process", None, {"handle": action.handle}), ()
+        return _no_process(action.handle, world), ()
     if process.ended:
         return Problem("no_process", None, {"handle": action.handle, "ended": True}), ()
     return Reply(process.command), (EndProcess(action.handle),)

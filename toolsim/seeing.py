@@ -11,6 +11,8 @@ import re
 from toolsim.actions import Seen
 
 REDACTED = "REDACTED"
+SPANS = (REDACTED, "[REDACTED]")
+"""How a redacted span is written."""
 
 
 def agrees(seen: Seen, known: bytes) -> bool:
@@ -44,4 +46,6 @@ def same_text(shown: str, real: str) -> bool:
 def _same_line(shown: str, real: str) -> bool:
     if shown == real:
         return True
-    return REDACTED in shown and re.fullmatch(".*".join(map(re.escape, shown.split(REDACTED))), real) is not None
+    if REDACTED not in shown:
+        return False
+    return any(re.fullmatch(".*".join(map(re.escape, shown.split(span))), real) for span in SPANS)

@@ -67,6 +67,8 @@ def test_what_a_mask_does_not_cover_is_a_difference(command, recorded, answered)
         (f"a REDACTED b REDACTED c\n{LONG}", f"a 1 b 2 c\n{LONG}", "equal"),
         (f"{LONG}x=REDACTED;", f"{LONG}x=1;2;", "equal"),
         (f"{LONG}key=REDACTED", f"{LONG}key=", "equal"),
+        (f'key="[REDACTED]"\n{LONG}', f'key="abc"\n{LONG}', "equal"),
+        (f'key="[REDACTED]"\n{LONG}', f'key="abc\n{LONG}', "different"),
         (f"key=REDACTED\n{LONG}", f"other=abc\n{LONG}", "different"),
         (f"key=REDACTED\n{LONG}", f"key=abc\n{LONG}more\n", "different"),
         (f"{LONG}aREDACTEDab", f"{LONG}ab", "different"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from toolsim.actions import Kill, Poll, Problem, Unknown
 from toolsim.family import Kin, ancestor, family
 from toolsim.rebuild import rebuild_measured
 from toolsim.scaffolds.claude_code import CLAUDE_CODE
@@ -134,3 +135,12 @@ def test_each_message_of_the_kin_is_given_out_once():
     assert [h.at for h in kin.until(23.5)] == []
     assert [h.at for h in kin.until(99.0)] == [24.0, 25.0]
     assert kin.recorded == {"task": 2}
+
+
+def test_a_handle_that_only_a_sub_agent_may_have_told_is_not_taken_as_unknown_to_the_tool(snapshot_of):
+    poll = Poll("a7e8cfb")
+    outcome, _ = world(snapshot_of, did("Bash", "b", "", 15.0, command="true")).perform(poll)
+    assert isinstance(outcome, Problem)
+    for asked in (poll, Kill("a7e8cfb")):
+        outcome, _ = world(snapshot_of, delegated(20.0, 21.0, {"status": "async_launched"})).perform(asked)
+        assert isinstance(outcome, Unknown)

@@ -43,6 +43,7 @@ from toolsim.actions import (
     Write,
 )
 from toolsim.scaffolds.base import ScaffoldProfile
+from toolsim.seeing import agrees
 from toolsim.trajectory import Session
 from toolsim.world import Absent, Names, Unseen, World
 
@@ -461,3 +462,9 @@ def test_the_overlay_and_the_diff_name_what_changed(world):
         "/repo/a.py": "modified", "/repo/n.py": "added", "/repo/src/b.ts": "deleted",
     }  # fmt: skip
     assert diff["cwd"] == "/repo/src"
+
+
+@pytest.mark.parametrize("shown", ['key = "[REDACTED]"\n', 'key = "REDACTED"\n', 'key = REDACTED"\n'])
+def test_a_redacted_span_agrees_with_what_stands_there_with_or_without_brackets(shown):
+    assert agrees(Seen("/r/a", shown, whole=True), b'key = "abc"\n')
+    assert not agrees(Seen("/r/a", shown, whole=True), b'other = "abc"\n')
