@@ -256,6 +256,8 @@ class ToolSimulator:
     # --- computed ---------------------------------------------------------------------------------------------------
 
     async def _computed(self, job: _Job) -> Answer | None:
+        if (text := self.profile.parameters.get("after_error")) and _sibling_erred(job):
+            return Answer(ToolResult(job.call.id, str(text), is_error=True), "computed")
         match job.action:
             case RunShell():
                 return await self._ran(job, job.action)
@@ -433,6 +435,21 @@ class _Runs:
     def rung(self) -> str:
         """`computed` where no run had to be answered."""
         return next((rung for rung in ("simulated", "connector") if rung in self.rungs), "computed")
+
+
+def _sibling_erred(job: _Job) -> bool:
+    """Whether an earlier call of the same message has failed."""
+    for message in reversed(job.history):
+        if message.result is None:
+            return False
+        if message.result.is_error:
+            return any(c.id == message.result.call_id for c in _siblings(job))
+    return False
+
+
+def _siblings(job: _Job) -> Sequence[ToolCall]:
+    asked = (m.calls for m in reversed(job.history) if any(c.id == job.call.id for c in m.calls))
+    return next(asked, ())
 
 
 def _learnt(sourced: Sourced) -> tuple[Mutation, ...]:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import pytest
 
 from toolsim.actions import PutFile, ShellOutput, Unknown
 from toolsim.errors import BudgetExceeded, EndpointError, OutputInvalid, Refused, ShellError, SimulationFailed
 from toolsim.modeltypes import Budget
+from toolsim.scaffolds.claude_code import CLAUDE_CODE
 from toolsim.scripted import ScriptedModel
 from toolsim.shell.base import ProgramRun, ShellRun
 from toolsim.simulator import AFFORDANCES, SimulatorSettings
-from toolsim.trajectory import ToolCall
+from toolsim.trajectory import Message, ToolCall
 
 FILES = {"a.py": "x = 1\n", "tests/test_a.py": "from a import x\n\n\ndef test_x():\n    assert x == 1\n"}
 ALL = frozenset(AFFORDANCES)
@@ -311,3 +313,23 @@ async def test_the_human_is_answered_by_policy(bench):
 
 def _call(name, **arguments):
     return ToolCall("c1", name, arguments)
+
+
+@pytest.mark.parametrize(("version", "cancelled"), [("2.1.20", False), ("2.1.37", True), ("2.1.70", False)])
+async def test_a_failed_call_cancels_the_later_ones_of_its_message_in_the_versions_that_do_so(
+    bench, version, cancelled
+):
+    made = bench(FILES, settings=settings(("computed",)))
+    profile = CLAUDE_CODE.fit(replace(made.simulator.session, agent_version=version), ())
+    made.simulator.profile = made.world.profile = profile
+    calls = [ToolCall(f"c{n}", "Read", {"file_path": path}) for n, path in enumerate(("/repo/no.py", "/repo/a.py"))]
+    asked = Message("assistant", origin="agent", calls=tuple(calls))
+    first = await made.simulator.respond(calls[0], made.world, (asked,))
+    assert first.result.is_error
+    history = (asked, Message("tool", origin="tool", result=first.result))
+    second = await made.simulator.respond(calls[1], made.world, history)
+    assert second.rung == "computed"
+    assert ("Sibling tool call errored" in second.result.content, second.result.is_error is True) == (cancelled,) * 2
+    later = ToolCall("c9", "Read", {"file_path": "/repo/a.py"})
+    again = (*history, Message("assistant", origin="agent", calls=(later,)))
+    assert not (await made.simulator.respond(later, made.world, again)).result.is_error

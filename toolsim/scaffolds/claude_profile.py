@@ -13,6 +13,8 @@ Parameters (values of `ScaffoldProfile.parameters`):
 - `grep_limit`: Grep's default number of lines, 0 for none; `grep_notes`: `always` or `truncated`
 - `missing_note`, `missing_bare`: whether "File does not exist." names the directory, and stands without error tags
 - `glob_relative`: whether Glob shows paths relative to the directory
+- `after_error`: what the later calls of a message get once one of them has failed; empty where they still run (in 44
+  recorded messages of versions 2.1.29 to 2.1.63 with a failed call 40 of the later ones got it, of others none of 35)
 - `must_read`: edits of unread files are refused (not in recordings that state no version)
 """
 
@@ -32,6 +34,7 @@ MALWARE_REMINDER = (
     "</system-reminder>\n"
 )
 STATE_IS_CURRENT = " (file state is current in your context — no need to Read it back)"
+SIBLING_ERRED = "<tool_use_error>Sibling tool call errored</tool_use_error>"
 NO_OUTPUT = "(Bash completed with no output)"
 SNIPPET = "Here's the result of running `cat -n` on a snippet of the edited file:\n"
 TODO_DONE = (
@@ -61,6 +64,7 @@ def defaults(version: str | None, model: str | None = None) -> JsonObject:
         "missing_note": number >= (2, 1, 47),
         "missing_bare": number >= (2, 1, 100),
         "glob_relative": number >= (2, 1, 100),
+        "after_error": SIBLING_ERRED if (2, 1, 29) <= number < (2, 1, 64) and version is not None else "",
         "must_read": version is not None,
     }
 
