@@ -20,7 +20,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Awaitable, Iterable
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypedDict
@@ -31,6 +31,7 @@ import fake_endpoint
 import openai
 from langgraph.graph import END, START, StateGraph
 from langgraph.runtime import Runtime
+from pulse import Pulse
 
 from harness import experiment
 from harness.config import RunConfig, resolve
@@ -43,7 +44,8 @@ from toolsim.calldb import CallDatabase
 from toolsim.deid.choice import beside
 from toolsim.modeltypes import Budget, Model, ModelReply, ModelRequest
 
-BEAT = 0.005
+SHOWN = 8
+"""Callbacks over the bound that a leg names on stderr, the longest first."""
 SETTINGS = ((512, 1.0), (256, 0.2))
 LOOPS = ("deploysim", "bare", "bare, tuned")
 Bodies = list[list[dict[str, Any]]]
@@ -67,47 +69,22 @@ class Leg:
         return len(json.loads(bodies.read_text())) if bodies.exists() else 1
 
 
-class Pulse:
-    """How the event loop is held up, in seconds: `longest` for one callback, `late` by which a heartbeat came.
-
-    A heartbeat also waits for all callbacks that were ready before it, so in a loop that is busy all the time it is
-    late by as much as the rollouts in flight cost together.
-    """
-
-    def __init__(self) -> None:
-        self.longest = 0.0
-        self.late: list[float] = []
-        run = asyncio.Handle._run
-
-        def timed(handle: asyncio.Handle) -> None:
-            before = time.perf_counter()
-            run(handle)
-            self.longest = max(self.longest, time.perf_counter() - before)
-
-        setattr(asyncio.Handle, "_run", timed)  # noqa: B010
-
-    async def beat(self) -> None:
-        """Until cancelled."""
-        while True:
-            before = time.perf_counter()
-            await asyncio.sleep(BEAT)
-            self.late.append(time.perf_counter() - before - BEAT)
-
-
 async def measured(work: Awaitable[int]) -> dict[str, float]:
     """Requests a second, stalls, CPU and memory of `work`, which says how many requests it made."""
     pulse = Pulse()
-    beating = asyncio.create_task(pulse.beat())
+    pulse.start()
     wall, cpu, first = time.perf_counter(), time.process_time(), rss()
     requests = await work
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
-    beating.cancel()
-    with suppress(asyncio.CancelledError):
-        await beating
+    await pulse.stop()
+    for held in sorted(pulse.held, key=lambda one: -one.seconds)[:SHOWN]:
+        print(held, file=sys.stderr)
     late = sorted(pulse.late)
     return {
         "requests": requests, "seconds": wall, "rate": requests / wall, "cpu": cpu, "stall": pulse.longest,
-        "late": late[-1], "late p50": late[len(late) // 2], "memory before": first, "memory": rss(),
+        "stall own": pulse.longest_own, "held": len(pulse.held), "collecting": pulse.collecting,
+        "collection": pulse.longest_collection, "late": late[-1], "late p50": late[len(late) // 2],
+        "memory before": first, "memory": rss(),
         "memory most": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
     }  # fmt: skip
 
