@@ -40,13 +40,14 @@ class Held:
 class Pulse:
     """Watches one event loop from `start` to `stop`, in seconds.
 
-    `longest` and `longest_own` are of one callback, by the clock and in processor time; `collecting` is all time in
-    collections, `longest_collection` the longest; `held` are the callbacks over the bound; `late` is by how much a
-    heartbeat came late, which also waits for all callbacks that were ready before it.
+    `longest` and `longest_own` are of one callback, by the clock and in processor time; `waited` is how long callbacks
+    did not run (a disk, a lock, a processor that others have); `collecting` is all time in collections,
+    `longest_collection` the longest; `held` are the callbacks over the bound; `late` is by how much a heartbeat came
+    late, which also waits for all callbacks that were ready before it.
     """
 
     def __init__(self) -> None:
-        self.longest = self.longest_own = self.collecting = self.longest_collection = 0.0
+        self.longest = self.longest_own = self.waited = self.collecting = self.longest_collection = 0.0
         self.late: list[float] = []
         self.held: list[Held] = []
         self._loop_thread = threading.get_ident()
@@ -67,6 +68,7 @@ class Pulse:
             run(handle)
             self._began = None
             seconds, own = time.perf_counter() - began, time.thread_time() - own
+            self.waited += max(0.0, seconds - own)
             self.longest, self.longest_own = max(self.longest, seconds), max(self.longest_own, own)
             if seconds > BOUND:
                 self.held.append(Held(seconds, own, self.collecting - collecting, self._seen))
