@@ -23,14 +23,12 @@ from collections.abc import Awaitable, Iterable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+import bare_loop
 import fake_endpoint
-import openai
-from langgraph.graph import END, START, StateGraph
-from langgraph.runtime import Runtime
 from pulse import Pulse
 
 from harness import experiment
@@ -174,64 +172,11 @@ class Recording:
         """The inner model is closed by whoever opened it."""
 
 
-class _State(TypedDict):
-    n: int
-    said: list[str]
-
-
-@dataclass(frozen=True, slots=True)
-class _Seat:
-    client: openai.AsyncOpenAI
-    bodies: list[dict[str, Any]]
-    tuned: bool
-
-
-async def _ask(state: _State, runtime: Runtime[_Seat]) -> _State:
-    seat = runtime.context
-    body = seat.bodies[state["n"]]
-    if seat.tuned:
-        rest = {name: value for name, value in body.items() if name != "model"}
-        reply = await seat.client.chat.completions.create(model=body["model"], messages=[], extra_body=rest)
-    else:
-        reply = await seat.client.chat.completions.create(**body)
-    return {"n": state["n"] + 1, "said": [*state["said"], reply.choices[0].message.content or ""]}
-
-
-def _graph(bodies: list[dict[str, Any]]) -> Any:
-    def after(state: _State) -> str:
-        if state["n"] >= len(bodies):
-            return END
-        return "tools" if "response_format" in bodies[state["n"]] else "candidate"
-
-    graph = StateGraph(_State, context_schema=_Seat)
-    for name in ("candidate", "tools"):
-        graph.add_node(name, _ask)
-        graph.add_conditional_edges(name, after, ["candidate", "tools", END])
-    graph.add_edge(START, "candidate")
-    return graph.compile()
-
-
 async def bare(leg: Leg) -> dict[str, float]:
-    """The same requests from a graph of two nodes with the client as documented, or as fast as it goes (`tuned`)."""
+    """The same requests from a bare loop, with the client as documented or as fast as it goes (`tuned`)."""
     recorded: Bodies = json.loads((leg.folder / "bodies.json").read_text())
-    tuned = leg.kind == "bare, tuned"
-    transport = openai.DefaultAioHttpClient() if tuned else None
-    client = openai.AsyncOpenAI(base_url=leg.url, api_key="none", http_client=transport, timeout=600)
-    graphs = [_graph(bodies) for bodies in recorded]
-    gate = asyncio.Semaphore(leg.flight)
-
-    async def one(n: int) -> int:
-        bodies, graph = recorded[n % len(recorded)], graphs[n % len(recorded)]
-        async with gate:
-            end = await graph.ainvoke({"n": 0, "said": []}, {"recursion_limit": 1_000},
-                                      context=_Seat(client, bodies, tuned))  # fmt: skip
-        return int(end["n"])
-
-    async def work() -> int:
-        return sum(await asyncio.gather(*(one(n) for n in range(leg.rollouts))))
-
-    found = await measured(work())
-    await client.close()
+    async with bare_loop.client(leg.url, tuned=leg.kind == "bare, tuned") as asking:
+        found = await measured(bare_loop.play(asking, recorded, leg.rollouts, leg.flight))
     return found | {"rollouts": leg.rollouts}
 
 
