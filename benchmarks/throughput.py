@@ -1,9 +1,10 @@
 """Requests a second of the batch path beside a bare loop: `python benchmarks/throughput.py [--parts P,P] [--steps N]`.
 
-Parts: `loops` (512 rollouts in flight at 1 s, 256 at 200 ms, beside a langgraph loop over AsyncOpenAI that sends the
-same messages), `processes` (two processes on one store against one), `scale` (100, 1,000 and 10,000 rollouts).
-Every leg runs in a process of its own against `fake_endpoint.py`; legs of one setting follow each other. Sessions are
-the fixtures, or those of the folder in DEPLOYSIM_SESSIONS; all calls are simulated. Prints Markdown.
+Parts: `loops` (256 rollouts in flight at 200 ms, 512 at 1 s, beside a langgraph loop over AsyncOpenAI that sends the
+same messages), `processes` (two processes on one store against one, beside two of that loop), `scale` (100, 1,000 and
+10,000 rollouts after a warm-up). Every leg runs in a process of its own against `fake_endpoint.py`; legs of one setting
+follow each other, and name the callbacks over 50 ms on stderr. Sessions are the fixtures, or those of the folder in
+DEPLOYSIM_SESSIONS; all calls are simulated. Prints Markdown.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ from toolsim.modeltypes import Budget, Model, ModelReply, ModelRequest
 
 SHOWN = 8
 """Callbacks over the bound that a leg names on stderr, the longest first."""
-SETTINGS = ((512, 1.0), (256, 0.2))
+SETTINGS = ((256, 0.2), (512, 1.0))
 PROCESSES = ((256, 0.2), (128, 1.0))
 LOOPS = ("deploysim", "bare", "bare, tuned")
 Bodies = list[list[dict[str, Any]]]
