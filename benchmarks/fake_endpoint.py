@@ -3,9 +3,9 @@
 Run as a program it prints its base URL and serves until it is ended. Every answer is a function of the request body,
 so a run against it is deterministic whatever the order of the requests: a request with a schema gets a value that
 fits; one with tools gets a call of a command until `--steps` agent messages stand after the last user message, then
-a final answer. `GET /v1/stats` counts, by model too; `--keep FILE` keeps each body as a line. With `--faults P` a
-share of the requests gets a fault instead; text that a faulty answer carries holds `FAULT_MARK`, so that it can be
-looked for wherever answers are kept.
+a final answer. `GET /v1/stats` counts, by model too, and says the processor time; `--keep FILE` keeps each body as a
+line. With `--faults P` a share of the requests gets a fault instead; text that a faulty answer carries holds
+`FAULT_MARK`, so that it can be looked for wherever answers are kept.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ import json
 import random
 import subprocess
 import sys
+import time
+import urllib.request
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -195,7 +197,8 @@ async def connection(service: Service, reader: asyncio.StreamReader, writer: asy
             raw = await reader.readexactly(length)
             if line.startswith("GET"):
                 served = "/stats" in line
-                payload = orjson.dumps(dict(service.counts)) if served else b"{}"
+                counts = {**service.counts, "processor time": time.process_time()}
+                payload = orjson.dumps(counts) if served else b"{}"
                 status, headers, fault = (200 if served else 404), {}, None
             else:
                 status, headers, payload, fault = await service.respond(raw, key)
@@ -229,6 +232,12 @@ async def serve(options: argparse.Namespace) -> None:
     print(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1", flush=True)
     async with server:
         await server.serve_forever()
+
+
+def processor_time(url: str) -> float:
+    """Seconds of processor time that the endpoint has used."""
+    with urllib.request.urlopen(f"{url}/stats") as answer:
+        return float(json.load(answer)["processor time"])
 
 
 @contextmanager

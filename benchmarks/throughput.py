@@ -1,9 +1,10 @@
 """Requests a second of the batch path beside a bare loop: `python benchmarks/throughput.py [--parts P,P] [--steps N]`.
 
-Parts: `loops` (512 rollouts in flight at 1 s, 256 at 200 ms, beside a langgraph loop over AsyncOpenAI that sends the
-same messages), `processes` (two processes on one store against one), `scale` (100, 1,000 and 10,000 rollouts).
-Every leg runs in a process of its own against `fake_endpoint.py`; legs of one setting follow each other. Sessions are
-the fixtures, or those of the folder in DEPLOYSIM_SESSIONS; all calls are simulated. Prints Markdown.
+Parts: `loops` (256 rollouts in flight at 200 ms, 512 at 1 s, beside a langgraph loop over AsyncOpenAI that sends the
+same messages), `processes` (two processes on one store against one, beside two of that loop), `scale` (100, 1,000 and
+10,000 rollouts after a warm-up). Every leg runs in a process of its own against `fake_endpoint.py`; legs of one setting
+follow each other, and name the callbacks over 50 ms on stderr. Sessions are the fixtures, or those of the folder in
+DEPLOYSIM_SESSIONS; all calls are simulated. Prints Markdown.
 """
 
 from __future__ import annotations
@@ -20,22 +21,22 @@ import sys
 import tempfile
 import time
 from collections.abc import Awaitable, Iterable
-from contextlib import AsyncExitStack, suppress
-from dataclasses import dataclass
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+import bare_loop
 import fake_endpoint
-import openai
-from langgraph.graph import END, START, StateGraph
-from langgraph.runtime import Runtime
+from pulse import Pulse
 
 from harness import experiment
 from harness.config import RunConfig, resolve
 from harness.demo import find_fixtures
 from harness.importing import import_paths
+from harness.rows import RolloutRow
 from harness.selection import Criteria
 from harness.store import Store
 from toolsim import wire_chat
@@ -43,15 +44,20 @@ from toolsim.calldb import CallDatabase
 from toolsim.deid.choice import beside
 from toolsim.modeltypes import Budget, Model, ModelReply, ModelRequest
 
-BEAT = 0.005
-SETTINGS = ((512, 1.0), (256, 0.2))
+SHOWN = 8
+"""Callbacks over the bound that a leg names on stderr, the longest first."""
+SETTINGS = ((256, 0.2), (512, 1.0))
+PROCESSES = ((256, 0.2), (128, 1.0))
 LOOPS = ("deploysim", "bare", "bare, tuned")
 Bodies = list[list[dict[str, Any]]]
 
 
 @dataclass(frozen=True, slots=True)
 class Leg:
-    """What one process plays: rollouts, how many at once, and where the store and the recorded bodies are."""
+    """What one process plays: rollouts, how many at once, and where the store and the recorded bodies are.
+
+    `warm` further rollouts are played first and not measured: what a process loads once is no cost of a rollout.
+    """
 
     kind: str
     url: str
@@ -59,6 +65,7 @@ class Leg:
     rollouts: int
     flight: int
     options: argparse.Namespace
+    warm: int = 0
 
     @property
     def turns(self) -> int:
@@ -67,47 +74,22 @@ class Leg:
         return len(json.loads(bodies.read_text())) if bodies.exists() else 1
 
 
-class Pulse:
-    """How the event loop is held up, in seconds: `longest` for one callback, `late` by which a heartbeat came.
-
-    A heartbeat also waits for all callbacks that were ready before it, so in a loop that is busy all the time it is
-    late by as much as the rollouts in flight cost together.
-    """
-
-    def __init__(self) -> None:
-        self.longest = 0.0
-        self.late: list[float] = []
-        run = asyncio.Handle._run
-
-        def timed(handle: asyncio.Handle) -> None:
-            before = time.perf_counter()
-            run(handle)
-            self.longest = max(self.longest, time.perf_counter() - before)
-
-        setattr(asyncio.Handle, "_run", timed)  # noqa: B010
-
-    async def beat(self) -> None:
-        """Until cancelled."""
-        while True:
-            before = time.perf_counter()
-            await asyncio.sleep(BEAT)
-            self.late.append(time.perf_counter() - before - BEAT)
-
-
 async def measured(work: Awaitable[int]) -> dict[str, float]:
     """Requests a second, stalls, CPU and memory of `work`, which says how many requests it made."""
     pulse = Pulse()
-    beating = asyncio.create_task(pulse.beat())
+    pulse.start()
     wall, cpu, first = time.perf_counter(), time.process_time(), rss()
     requests = await work
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
-    beating.cancel()
-    with suppress(asyncio.CancelledError):
-        await beating
+    await pulse.stop()
+    for held in sorted(pulse.held, key=lambda one: -one.seconds)[:SHOWN]:
+        print(held, file=sys.stderr)
     late = sorted(pulse.late)
     return {
         "requests": requests, "seconds": wall, "rate": requests / wall, "cpu": cpu, "stall": pulse.longest,
-        "late": late[-1], "late p50": late[len(late) // 2], "memory before": first, "memory": rss(),
+        "stall own": pulse.longest_own, "waited": pulse.waited, "held": len(pulse.held), "collecting": pulse.collecting,
+        "collection": pulse.longest_collection, "late": late[-1], "late p50": late[len(late) // 2],
+        "memory before": first, "memory": rss(),
         "memory most": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
     }  # fmt: skip
 
@@ -125,7 +107,7 @@ def settings(leg: Leg) -> tuple[RunConfig, Criteria]:
         "actions": "native",
         "affordances": leg.options.affordances, "deidentify": leg.options.deidentify,
     }  # fmt: skip
-    return resolve(flags, environment={}), Criteria(samples=-(-leg.rollouts // leg.turns))
+    return resolve(flags, environment={}), Criteria(samples=-(-(leg.rollouts + leg.warm) // leg.turns))
 
 
 async def play(leg: Leg, record: Bodies | None = None) -> dict[str, float]:
@@ -134,9 +116,13 @@ async def play(leg: Leg, record: Bodies | None = None) -> dict[str, float]:
     with Store(leg.folder / "store.db") as store:
         made = experiment.plan(store, config, criteria, {})
         first = sorted(made.rows, key=lambda row: row.sample)
-        kept = {row.id for row in (first if record is not None else first[: leg.rollouts])}
-        cut = tuple(row for row in made.rows if row.id in kept)  # in the order of a run, not by sample
-        made = experiment.Plan(made.run, cut, made.excluded, made.resumed)
+        first = first if record is not None else first[: leg.rollouts + leg.warm]
+
+        def part(rows: list[RolloutRow]) -> experiment.Plan:
+            kept = {row.id for row in rows}  # in the order of a run, not by sample
+            cut = tuple(row for row in made.rows if row.id in kept)
+            return experiment.Plan(made.run, cut, made.excluded, made.resumed)
+
         budget = Budget()
 
         def notice(_: Any, event: str, __: Any) -> None:
@@ -152,13 +138,16 @@ async def play(leg: Leg, record: Bodies | None = None) -> dict[str, float]:
                 models = (Recording(models[0], record), Recording(models[0], record))
             parts = await experiment.open_parts(stack, store, leg.folder / "calls.db", config, models)
 
-            async def work() -> int:
-                await experiment.play(made, config, parts, concurrency=leg.flight, notice=notice)
-                return budget.calls
+            async def work(plan: experiment.Plan) -> int:
+                before = budget.calls
+                await experiment.play(plan, config, parts, concurrency=leg.flight, notice=notice)
+                return budget.calls - before
 
-            found = await measured(work())
+            if leg.warm:
+                await work(part(first[: leg.warm]))
+            found = await measured(work(part(first[leg.warm :])))
         ends = [end.status for _, end in store.rollouts(made.run) if end is not None]
-        found |= {"rollouts": len(cut), "completed": ends.count("completed")}
+        found |= {"rollouts": len(first) - leg.warm, "completed": ends.count("completed") - leg.warm}
         found["simulated"] = store.engine.rows("select count(*) as n from steps where kind = 'tool'")[0]["n"]
     return found
 
@@ -184,64 +173,11 @@ class Recording:
         """The inner model is closed by whoever opened it."""
 
 
-class _State(TypedDict):
-    n: int
-    said: list[str]
-
-
-@dataclass(frozen=True, slots=True)
-class _Seat:
-    client: openai.AsyncOpenAI
-    bodies: list[dict[str, Any]]
-    tuned: bool
-
-
-async def _ask(state: _State, runtime: Runtime[_Seat]) -> _State:
-    seat = runtime.context
-    body = seat.bodies[state["n"]]
-    if seat.tuned:
-        rest = {name: value for name, value in body.items() if name != "model"}
-        reply = await seat.client.chat.completions.create(model=body["model"], messages=[], extra_body=rest)
-    else:
-        reply = await seat.client.chat.completions.create(**body)
-    return {"n": state["n"] + 1, "said": [*state["said"], reply.choices[0].message.content or ""]}
-
-
-def _graph(bodies: list[dict[str, Any]]) -> Any:
-    def after(state: _State) -> str:
-        if state["n"] >= len(bodies):
-            return END
-        return "tools" if "response_format" in bodies[state["n"]] else "candidate"
-
-    graph = StateGraph(_State, context_schema=_Seat)
-    for name in ("candidate", "tools"):
-        graph.add_node(name, _ask)
-        graph.add_conditional_edges(name, after, ["candidate", "tools", END])
-    graph.add_edge(START, "candidate")
-    return graph.compile()
-
-
 async def bare(leg: Leg) -> dict[str, float]:
-    """The same requests from a graph of two nodes with the client as documented, or as fast as it goes (`tuned`)."""
+    """The same requests from a bare loop, with the client as documented or as fast as it goes (`tuned`)."""
     recorded: Bodies = json.loads((leg.folder / "bodies.json").read_text())
-    tuned = leg.kind == "bare, tuned"
-    transport = openai.DefaultAioHttpClient() if tuned else None
-    client = openai.AsyncOpenAI(base_url=leg.url, api_key="none", http_client=transport, timeout=600)
-    graphs = [_graph(bodies) for bodies in recorded]
-    gate = asyncio.Semaphore(leg.flight)
-
-    async def one(n: int) -> int:
-        bodies, graph = recorded[n % len(recorded)], graphs[n % len(recorded)]
-        async with gate:
-            end = await graph.ainvoke({"n": 0, "said": []}, {"recursion_limit": 1_000},
-                                      context=_Seat(client, bodies, tuned))  # fmt: skip
-        return int(end["n"])
-
-    async def work() -> int:
-        return sum(await asyncio.gather(*(one(n) for n in range(leg.rollouts))))
-
-    found = await measured(work())
-    await client.close()
+    async with bare_loop.client(leg.url, tuned=leg.kind == "bare, tuned") as asking:
+        found = await measured(bare_loop.play(asking, recorded, leg.rollouts, leg.flight))
     return found | {"rollouts": leg.rollouts}
 
 
@@ -266,7 +202,7 @@ def start(leg: Leg) -> subprocess.Popen[str]:
     words = [
         "--leg", leg.kind, "--url", leg.url, "--folder", str(leg.folder), "--rollouts", str(leg.rollouts),
         "--flight", str(leg.flight), "--affordances", leg.options.affordances, "--deidentify", leg.options.deidentify,
-        "--profile", leg.options.profile,
+        "--profile", leg.options.profile, "--warm", str(leg.warm),
     ]  # fmt: skip
     return subprocess.Popen([sys.executable, __file__, *words], stdout=subprocess.PIPE, text=True)
 
@@ -285,18 +221,17 @@ def played(leg: Leg) -> dict[str, float]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         shutil.copytree(leg.folder, folder, dirs_exist_ok=True)
-        return ended(start(Leg(leg.kind, leg.url, folder, leg.rollouts, leg.flight, leg.options)))
+        return ended(start(replace(leg, folder=folder)))
 
 
-def together(leg: Leg, count: int) -> tuple[float, float]:
-    """Several processes on one store: rollouts a second of all, and how many of them completed."""
+def together(leg: Leg, count: int) -> list[dict[str, float]]:
+    """Several processes, each with as many rollouts in flight; ours share one store and divide its rollouts."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         shutil.copytree(leg.folder, folder, dirs_exist_ok=True)
-        share = Leg(leg.kind, leg.url, folder, leg.rollouts, leg.flight // count, leg.options)
-        found = [ended(process) for process in [start(share) for _ in range(count)]]
-    requests = sum(one["requests"] for one in found)
-    return requests / max(one["seconds"] for one in found), requests
+        rollouts = leg.rollouts * (count if leg.kind == "deploysim" else 1)
+        share = Leg(leg.kind, leg.url, folder, rollouts, leg.flight, leg.options)
+        return [ended(process) for process in [start(share) for _ in range(count)]]
 
 
 def table(header: Iterable[str], rows: Iterable[Iterable[object]]) -> None:
@@ -318,7 +253,8 @@ def loops(folder: Path, options: argparse.Namespace) -> None:
                 with fake_endpoint.running(latency=latency, steps=options.steps) as url:
                     found[kind].append(played(Leg(kind, url, folder, options.rounds * flight, flight, options)))
         header = ("loop", "requests/s", "of bare", "of tuned",
-                  "longest callback ms", "heartbeat late ms (p50)", "CPU ms/request", "CPU ms/rollout",
+                  "longest callback ms (own CPU)", "over 50 ms", "collections ms, longest", "heartbeat late ms (p50)",
+                  "CPU ms/request", "CPU ms/rollout",
                   "MiB most")  # fmt: skip
         middle = {kind: sorted(runs, key=lambda r: r["rate"])[len(runs) // 2] for kind, runs in found.items()}
         table(header, (_row(kind, run, middle) for kind, run in middle.items()))
@@ -331,7 +267,8 @@ def loops(folder: Path, options: argparse.Namespace) -> None:
 def _row(kind: str, run: dict[str, float], middle: dict[str, dict[str, float]]) -> tuple[object, ...]:
     shares = (f"{run['rate'] / middle[name]['rate']:.2f}" for name in LOOPS[1:])
     return (
-        kind, f"{run['rate']:.0f}", *shares, f"{1000 * run['stall']:.0f}",
+        kind, f"{run['rate']:.0f}", *shares, f"{1000 * run['stall']:.0f} ({1000 * run['stall own']:.0f})",
+        f"{run['held']:.0f}", f"{1000 * run['collecting']:.0f}, {1000 * run['collection']:.0f}",
         f"{1000 * run['late']:.0f} ({1000 * run['late p50']:.0f})",
         f"{1000 * run['cpu'] / run['requests']:.2f}", f"{1000 * run['cpu'] / run['rollouts']:.1f}",
         f"{run['memory most']:.0f}",
@@ -339,25 +276,45 @@ def _row(kind: str, run: dict[str, float], middle: dict[str, dict[str, float]]) 
 
 
 def processes(folder: Path, options: argparse.Namespace) -> None:
-    """Two processes beside one, with as many rollouts in flight in all; the endpoint has a process for each."""
-    rows = []
-    for count in (1, 2):
-        with fake_endpoint.running(latency=0.2, steps=options.steps) as url:
-            rate, requests = together(Leg("deploysim", url, folder, options.rounds * 256, 256, options), count)
-        rows.append((count, f"{requests:.0f}", f"{rate:.0f}"))
-    table(("processes", "requests", "requests/s"), rows)
+    """Two processes beside one, of the tuned loop and of ours: at the limit of the processor and, at 1 s, below it.
+
+    "allowed" is what these cores can do at most: all of their time, at the measured processor time of a request with
+    the endpoint's share, against one process that has a core for itself.
+    """
+    for flight, latency in PROCESSES:
+        print(f"{flight} rollouts in flight in each, {latency:g} s latency, load average {os.getloadavg()[0]:.1f}\n")
+        rows = []
+        for kind in ("bare, tuned", "deploysim"):
+            alone = 0.0
+            for count in (1, 2):
+                with fake_endpoint.running(latency=latency, steps=options.steps) as url:
+                    found = together(Leg(kind, url, folder, options.rounds * flight, flight, options), count)
+                    served = fake_endpoint.processor_time(url)
+                requests = sum(one["requests"] for one in found)
+                rate = requests / max(one["seconds"] for one in found)
+                own, theirs = sum(one["cpu"] for one in found) / requests, served / requests
+                alone = alone or rate
+                most = min((os.cpu_count() or 1) / (own + theirs), count / own, count * flight / latency)
+                rows.append((kind, count, f"{rate:.0f}", f"{rate / alone:.2f}", f"{1000 * own:.2f}",
+                             f"{1000 * theirs:.2f}", f"{most:.0f}", f"{1000 * max(r['stall'] for r in found):.0f}",
+                             f"{1000 * sum(one['waited'] for one in found) / requests:.2f}"))  # fmt: skip
+        table(("loop", "processes", "requests/s", "of one", "CPU ms/request", "endpoint's", "most by cores and latency",
+               "longest callback ms", "waiting in callbacks ms/request"), rows)  # fmt: skip
 
 
 def scale(folder: Path, options: argparse.Namespace) -> None:
-    """What a rollout costs in runs of very different size."""
+    """What a rollout costs in runs of very different size, each turn as often as the others, after a warm-up."""
     rows = []
-    for count in options.counts:
+    for wanted in options.counts:
         with fake_endpoint.running(latency=0.05, steps=options.steps) as url:
-            run = played(Leg("deploysim", url, folder, count, 64, options))
-        cpu = 1000 * run["cpu"] / run["rollouts"]
-        rows.append((count, f"{run['seconds']:.1f}", f"{cpu:.2f}", f"{run['memory before']:.0f}",
-                     f"{run['memory']:.0f}", f"{1000 * run['stall']:.0f}"))  # fmt: skip
-    table(("rollouts", "s", "CPU ms/rollout", "MiB before", "MiB after", "longest callback ms"), rows)
+            leg = Leg("deploysim", url, folder, wanted, 64, options)
+            run = played(replace(leg, rollouts=-(-wanted // leg.turns) * leg.turns, warm=4 * leg.turns))
+        rows.append((f"{run['rollouts']:.0f}", f"{run['seconds']:.1f}", f"{1000 * run['cpu'] / run['rollouts']:.2f}",
+                     f"{1000 * run['cpu'] / run['requests']:.2f}", f"{run['memory before']:.0f}",
+                     f"{run['memory']:.0f}", f"{1000 * run['stall']:.0f} ({1000 * run['stall own']:.0f})",
+                     f"{run['held']:.0f}", f"{1000 * run['collecting']:.0f}"))  # fmt: skip
+    table(("rollouts", "s", "CPU ms/rollout", "CPU ms/request", "MiB before", "MiB after",
+           "longest callback ms (own CPU)", "over 50 ms", "collections ms"), rows)  # fmt: skip
 
 
 PARTS = {"loops": loops, "processes": processes, "scale": scale}
@@ -378,9 +335,11 @@ def main() -> None:
         parser.add_argument(f"--{name}", default="", help=argparse.SUPPRESS)
     parser.add_argument("--rollouts", type=int, default=1, help=argparse.SUPPRESS)
     parser.add_argument("--flight", type=int, default=1, help=argparse.SUPPRESS)
+    parser.add_argument("--warm", type=int, default=0, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.leg:
-        leg = Leg(options.leg, options.url, Path(options.folder), options.rollouts, options.flight, options)
+        folder = Path(options.folder)
+        leg = Leg(options.leg, options.url, folder, options.rollouts, options.flight, options, options.warm)
         print(json.dumps(child(leg)))
         return
     with tempfile.TemporaryDirectory() as name:

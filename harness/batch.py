@@ -7,15 +7,15 @@ processes may play the same batch: each rollout is played by the one that claime
 from __future__ import annotations
 
 import asyncio
-import gc
-import threading
+import contextvars
 import traceback
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
 from harness.claims import Claims
+from harness.collector import fewer_collections
 from harness.errors import HarnessError, StoreError
 from harness.ledger import ModelStep, ToolStep, read_steps, write_step
 from harness.resample import Rollout
@@ -28,8 +28,6 @@ from toolsim.trajectory import JsonObject
 
 _LOOK_AGAIN = 0.5
 """Seconds until rollouts that other processes play are looked at again."""
-_COLLECT = (50_000, 20, 50)
-"""New objects until the garbage collector looks through the young, and rounds of that until it does the older."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +48,6 @@ class Outcome:
     budget: str | None
 
 
-_collector = threading.Lock()
-_batches, _usual = 0, gc.get_threshold()
-"""Batches under way in this process, and how often the collector looked before the first."""
-
 Prepare = Callable[[RolloutRow], Prepared]
 """Blocking: runs in a thread."""
 Build = Callable[[RolloutRow, Scene, Callable[[int, ModelStep | ToolStep], None]], Awaitable[Rollout]]
@@ -69,47 +63,30 @@ async def run_batch(
     Raises:
         StoreError: the store cannot be written; what was written before stays.
     """
-    with _fewer_collections():
+    with fewer_collections():
         return await _run(store, rows, prepare, build, concurrency, notice)
 
 
 async def _run(
     store: Store, rows: Sequence[RolloutRow], prepare: Prepare, build: Build, concurrency: int, notice: Notice
 ) -> Outcome:
+    # threads of their own: preparations wait for each other and for the loop, which needs the usual ones meanwhile
+    threads = ThreadPoolExecutor(thread_name_prefix="prepare")
     async with Claims(store) as claims:
-        batch = _Batch(store, claims, prepare, build, notice)
+        batch = _Batch(store, claims, threads, prepare, build, notice)
         waiting: Sequence[RolloutRow] = rows
-        while waiting:
-            batch.elsewhere = []
-            await _all((batch.play(row) for row in waiting), concurrency)
-            waiting = batch.elsewhere if batch.budget is None else ()
-            if waiting:
-                await asyncio.sleep(_LOOK_AGAIN)
+        try:
+            while waiting:
+                batch.elsewhere = []
+                await _all((batch.play(row) for row in waiting), concurrency)
+                waiting = batch.elsewhere if batch.budget is None else ()
+                if waiting:
+                    await asyncio.sleep(_LOOK_AGAIN)
+        finally:
+            threads.shutdown(wait=False, cancel_futures=True)
     done = {row.id for row, _ in (*batch.ends, *batch.excluded)}
     left = tuple(row for row in rows if row.id not in done)
     return Outcome(tuple(batch.ends), left, tuple(batch.excluded), batch.budget)
-
-
-@contextmanager
-def _fewer_collections() -> Iterator[None]:
-    """What is alive now is not looked through again while a batch runs, and new objects less often: with hundreds of
-    rollouts in flight full collections stop the event loop for longer than anything else.
-    """
-    global _batches, _usual  # noqa: PLW0603 - the collector is the process's
-    with _collector:
-        if not _batches:
-            _usual = gc.get_threshold()
-            gc.freeze()
-            gc.set_threshold(*_COLLECT)
-        _batches += 1
-    try:
-        yield
-    finally:
-        with _collector:
-            _batches -= 1
-            if not _batches:
-                gc.set_threshold(*_usual)
-                gc.unfreeze()
 
 
 async def _all(plays: Iterator[Coroutine[Any, Any, None]], concurrency: int) -> None:
@@ -128,9 +105,11 @@ async def _all(plays: Iterator[Coroutine[Any, Any, None]], concurrency: int) -> 
 
 
 class _Batch:
-    def __init__(self, store: Store, claims: Claims, prepare: Prepare, build: Build, notice: Notice) -> None:
+    def __init__(
+        self, store: Store, claims: Claims, threads: ThreadPoolExecutor, prepare: Prepare, build: Build, notice: Notice
+    ) -> None:
         self.store, self.prepare, self.build, self.notice = store, prepare, build, notice
-        self.claims = claims
+        self.claims, self.threads = claims, threads
         self.elsewhere: list[RolloutRow] = []
         self.ends: list[tuple[RolloutRow, End]] = []
         self.excluded: list[tuple[RolloutRow, str]] = []
@@ -172,7 +151,8 @@ class _Batch:
         self.notice(row, "ended", {"status": end.status, "stage": end.stage, "reason": end.reason})
 
     async def _play(self, row: RolloutRow) -> End | None:
-        prepared = await asyncio.to_thread(self.prepare, row)
+        context = contextvars.copy_context()
+        prepared = await asyncio.get_running_loop().run_in_executor(self.threads, context.run, self.prepare, row)
         if prepared.scene is None:
             reason = prepared.excluded or "no scene"
             self.excluded.append((row, reason))

@@ -106,7 +106,10 @@ class Rollout:
         }  # fmt: skip
 
     async def close(self) -> None:
-        """Free what the rollout alone uses: its shell."""
+        """Free what the rollout alone uses: its shell, and the circle of simulator and sub-agents, which would else
+        stay until the garbage collector looks.
+        """
+        self.simulator.delegate = None
         if self.simulator.shell is not None:
             await self.simulator.shell.close()
 

@@ -124,7 +124,8 @@ class Endpoint:
     ) -> tuple[bytes, int]:
         client = self._client or await self._connected()
         sent = None if body is None or files is not None else encoded(body)
-        url = f"{_root(str(client.base_url))}{path[1:]}" if path.startswith("//") else path
+        base = str(client.base_url)  # a whole address is parsed once, a path is joined to it and parsed twice more
+        url = f"{_root(base)}{path[1:]}" if path.startswith("//") else f"{base.rstrip('/')}{path}"
         while True:
             retries = self._settings.retries if self._reached else min(1, self._settings.retries)
             try:

@@ -6,7 +6,8 @@ import gc
 
 import pytest
 
-from harness.batch import Prepared, _fewer_collections
+from harness.batch import Prepared
+from harness.collector import fewer_collections
 from harness.errors import StoreError
 from harness.ledger import ModelStep, write_step
 from harness.rows import End
@@ -102,7 +103,7 @@ async def test_a_store_that_cannot_be_written_stops_the_batch_and_ends_no_rollou
 
 async def test_the_garbage_collector_is_as_it_was_after_the_last_of_several_batches():
     usual = gc.get_threshold()
-    first, second = _fewer_collections(), _fewer_collections()
+    first, second = fewer_collections(), fewer_collections()
     first.__enter__()
     second.__enter__()
     first.__exit__(None, None, None)
@@ -122,3 +123,20 @@ async def test_the_garbage_collector_is_as_it_was_after_a_batch_also_one_that_fa
         await hall.play()
     assert during[0] != before[0]
     assert (gc.get_threshold(), gc.get_freeze_count()) == before
+
+
+async def test_an_ended_batch_is_not_followed_by_a_collection_of_all_that_it_made(store):
+    looked = []
+    notice = lambda phase, facts: looked.append(facts["generation"]) if phase == "start" else None  # noqa: E731
+    hall = Hall(store)
+    gc.callbacks.append(notice)
+    try:
+        with fewer_collections():
+            made = [[] for _ in range(20_000)]
+            await hall.play()
+        del looked[:-1]
+        kept = [[] for _ in range(100)]
+    finally:
+        gc.callbacks.remove(notice)
+    assert not looked
+    assert len(made) + len(kept) == 20_100

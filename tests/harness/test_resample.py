@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 from dataclasses import replace
 
 import pytest
 
 from harness.candidate import ModelCandidate, Settings
+from harness.delegation import SubAgents
 from harness.ledger import ModelStep, ToolStep
 from harness.resample import Limits
 from harness.rows import End
@@ -14,6 +16,7 @@ from toolsim.errors import BudgetExceeded, EndpointError
 from toolsim.modeltypes import Budget, ModelReply
 from toolsim.rebuild import Fold
 from toolsim.scripted import ScriptedModel
+from toolsim.simulator import ToolSimulator
 from toolsim.trajectory import Message, ToolCall, ToolResult, effects
 
 
@@ -81,6 +84,21 @@ async def test_a_limit_ends_the_rollout_as_completed_with_its_name(
     end = await rollout_of(scene, ledger, simulating(), candidate=candidate, forcing="none", limits=limits).run()
     assert (end.status, end.reason) == ("completed", reason)
     assert sum(isinstance(s, ModelStep) for s in ledger.steps) == messages
+
+
+async def test_a_closed_rollout_is_freed_without_the_garbage_collector(recorded, scene_of, rollout_of, ledger):
+    rollout = rollout_of(scene_of(recorded()), ledger, simulating())
+    simulator, candidate = rollout.simulator, rollout.candidate
+    simulator.delegate = SubAgents(lambda: candidate, simulator, 0)
+    await rollout.run()
+    await rollout.close()
+    gc.disable()
+    try:
+        known = id(simulator)
+        del rollout, simulator
+        assert known not in {id(each) for each in gc.get_objects() if isinstance(each, ToolSimulator)}
+    finally:
+        gc.enable()
 
 
 async def test_a_failed_simulator_fails_the_rollout_at_its_stage_and_never_becomes_a_result(

@@ -8,9 +8,10 @@ from collections.abc import Iterator
 from toolsim.deid.found import Found, begins
 from toolsim.deid.names import ACCOUNTS, FILES, NOBODY, WORDS
 
-_HOME = re.compile(
-    r"(?:/|%2[Ff]|\\{1,4}|%5[Cc])(?:home|Users)(?P<sep>/|%2[Ff]|\\{1,4}|%5[Cc])"
-    r"(?P<name>[A-Za-z0-9][A-Za-z0-9._-]{0,31})(?P<more>(?: [A-Za-z][\w.-]*){1,2}(?=\\|%5[Cc]))?"
+_HOME = re.compile(  # the word first: a regex that begins with its separators is four times as slow
+    r"(?:home|Users)(?:(?<=[/\\]home)|(?<=[/\\]Users)|(?<=%2[Ff]home|%5[Cc]home)|(?<=%2[Ff]Users|%5[Cc]Users))"
+    r"(?P<sep>/|%2[Ff]|\\{1,4}|%5[Cc])(?P<name>[A-Za-z0-9][A-Za-z0-9._-]{0,31})"
+    r"(?P<more>(?: [A-Za-z][\w.-]*){1,2}(?=\\|%5[Cc]))?"
 )
 _HOME_GATES = ("/home/", "/Users/", "\\Users\\", "2FUsers", "2Fhome", "2fUsers", "2fhome", "5CUsers", "5cUsers")
 _MODES = ("rw-r", "rwxr", "r--r", "rw--", "rwx-", "r-xr", "rwxrwx")
@@ -83,7 +84,7 @@ def _homes(text: str) -> Iterator[Found]:
     if not any(gate in text for gate in _HOME_GATES):
         return
     for match in _HOME.finditer(text):
-        start = match.start()
+        start = _separator(text, match.start())
         rooted = begins(text, start) and text[start - 1 : start] not in {".", "-", "_", "~", "}", ")", "]", ">"}
         drive = match["sep"][0] in "\\%" or text[start - 1 : start] == ":"
         mounted = text[max(0, start - 6) : start].endswith(("/c", "/d", "/mnt/c", "/host_mnt", "/System/Volumes/Data"))
@@ -94,6 +95,14 @@ def _homes(text: str) -> Iterator[Found]:
             yield Found("user", match["name"] + match["more"])
         else:
             yield from _user(match["name"])
+
+
+def _separator(text: str, end: int) -> int:
+    """Where the separator before `end` begins: a slash, up to four backslashes, or either as an escape."""
+    if text[end - 1] == "\\":
+        near = text[max(0, end - 4) : end]
+        return end - len(near) + len(near.rstrip("\\"))
+    return end - 1 if text[end - 1] == "/" else end - 3
 
 
 def _around(text: str, start: int, end: int) -> Iterator[Found]:

@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import orjson
+
 from toolsim.deid.detect import find
 from toolsim.deid.found import Found
 from toolsim.deid.mapfile import MapFile
@@ -26,6 +28,8 @@ _REMEMBERED = 16_000_000
 """Characters of texts that are remembered, of all sessions together."""
 _MESSAGES = 1_024
 """Messages that are remembered of a session."""
+_PARTS = 32
+"""Other parts of a request (tools, a schema) that are remembered of a session."""
 
 
 @dataclass(slots=True)
@@ -35,6 +39,7 @@ class _Memory:
     scrubbed: OrderedDict[str, str] = field(default_factory=OrderedDict)
     seen: OrderedDict[str, None] = field(default_factory=OrderedDict)
     messages: dict[int, tuple[Any, Any]] = field(default_factory=dict)
+    parts: dict[bytes, Any] = field(default_factory=dict)
     size: int = 0
 
     def message(self, message: Any, change: Callable[[str], str]) -> Any:
@@ -47,6 +52,20 @@ class _Memory:
             self.messages.clear()
         self.messages[id(message)] = message, changed  # held, so that its id stays its own
         return changed
+
+    def part(self, name: bytes, part: Any, change: Callable[[str], str]) -> Any:
+        """Tools or a schema, changed; the next request mostly has equal ones, with this `name`."""
+        if name not in self.parts:
+            if len(self.parts) >= _PARTS:
+                self.parts.clear()
+            self.parts[name] = _walk(part, change)
+        return self.parts[name]
+
+    def forget(self) -> None:
+        """The map grew: what was changed before may change further."""
+        self.scrubbed.clear()
+        self.messages.clear()
+        self.parts.clear()
 
     def see(self, text: str) -> None:
         self.seen[text] = None
@@ -78,8 +97,10 @@ class Shield:
         memory = self._memory(session)
         listed = [name for name in _LISTS if isinstance(body.get(name), list | tuple)]
         rest = {name: value for name, value in body.items() if name not in listed}
-        new = [message for name in listed for message in body[name] if id(message) not in memory.messages]
-        self.learn(session, [text for text in texts_of([rest, *new]) if text])
+        parts = {name: _named(name, value) for name, value in rest.items() if isinstance(value, dict | list)}
+        new: list[Any] = [{name: value} for name, value in rest.items() if parts.get(name) not in memory.parts]
+        new += [message for name in listed for message in body[name] if id(message) not in memory.messages]
+        self.learn(session, [text for text in texts_of(new) if text])
         mapped = self._maps[session]
 
         def scrubbed(text: str) -> str:
@@ -88,9 +109,11 @@ class Shield:
                 done = memory.scrubbed[text] = mapped.scrub(text)
             return done
 
-        changed: JsonObject = _walk(rest, scrubbed)
         lists = {name: [memory.message(message, scrubbed) for message in body[name]] for name in listed}
-        return {name: lists[name] if name in lists else changed[name] for name in body}
+        known = {name: memory.part(part, rest[name], scrubbed) for name, part in parts.items()}
+        plain = _walk({name: value for name, value in rest.items() if name not in parts}, scrubbed)
+        changed = {**lists, **known, **plain}
+        return {name: changed[name] for name in body}
 
     def learn(self, session: str, texts: Sequence[str], found: Iterable[Found] = ()) -> tuple[Entry, ...]:
         """Take in what the texts hold, and what another scanner found in them; returns the new entries."""
@@ -104,8 +127,7 @@ class Shield:
             return ()
         made = self._keep(session, mapped, values, fresh)
         if made:
-            memory.scrubbed.clear()
-            memory.messages.clear()
+            memory.forget()
         return made
 
     def _memory(self, session: str) -> _Memory:
@@ -166,6 +188,14 @@ class Shield:
                 mapped.add(self._file.entries(session))
             self._maps[session] = mapped
         return self._maps[session]
+
+
+def _named(name: str, value: Any) -> bytes:
+    """The same for equal parts: their JSON, or, where that cannot be written fast, what shows them in Python."""
+    try:
+        return orjson.dumps([name, value])
+    except TypeError:
+        return repr([name, value]).encode("utf-8", "surrogatepass")
 
 
 def texts_of(value: Any) -> Iterator[str]:

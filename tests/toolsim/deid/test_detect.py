@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-import pytest
+import re
 
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from toolsim.deid import people
 from toolsim.deid.detect import find
 
 FOUND = [
@@ -75,3 +80,16 @@ def test_every_line_of_a_private_key_is_found_also_where_line_ends_are_escaped()
 
 def test_a_name_that_is_a_word_is_marked_and_others_are_not():
     assert [(one.value, one.word) for one in find("/home/entity/x /home/soph/y")] == [("entity", True), ("soph", False)]
+
+
+_PLAIN_HOME = re.compile(
+    r"(?:/|%2[Ff]|\\{1,4}|%5[Cc])(?:home|Users)(?:/|%2[Ff]|\\{1,4}|%5[Cc])[A-Za-z0-9][A-Za-z0-9._-]{0,31}"
+    r"(?: [A-Za-z][\w.-]*){0,2}?"
+)
+
+
+@given(st.lists(st.sampled_from(["home", "Users", "/", "\\", "%2F", "%2f", "%5C", "%5c", "F", "c", "bob", ".", "x "])))
+def test_homes_are_where_the_plain_form_of_the_rule_finds_them(parts):
+    text = "".join(parts)  # the program looks for the word first and for the separator before it then
+    found = [people._separator(text, match.start()) for match in people._HOME.finditer(text)]
+    assert found == [match.start() for match in _PLAIN_HOME.finditer(text)]

@@ -148,3 +148,22 @@ def test_what_is_remembered_is_bounded_over_all_sessions(monkeypatch):
     assert held <= 1_200
     assert len(shield._memories) <= 8
     assert shield.restore_text("s1", shield.scrub("s1", {"t": ["/home/anna/1"]})["t"][0]) == "/home/anna/1"
+
+
+def test_tools_that_were_looked_through_before_are_changed_again_once_the_map_has_grown():
+    shield = Shield()
+    tool = {"type": "function", "function": {"name": "ls", "description": "asks mallory.k@corp.io", "parameters": {}}}
+    named = {"type": "function", "function": {"name": "cd", "description": "of Zebedee9 only", "parameters": {}}}
+    plain = {"messages": [{"role": "user", "content": "hello"}], "tools": [tool, named], "seed": 1}
+    first = shield.scrub("s", plain)
+    assert shield.scrub("s", {**plain, "seed": 2})["tools"] == first["tools"]
+    assert MAIL not in json.dumps(first)
+    assert first["tools"][1] == named
+    asked = {**plain, "messages": [{"role": "user", "content": "in /home/Zebedee9/x"}]}
+    assert "Zebedee9" not in json.dumps(shield.scrub("s", asked))
+    assert "Zebedee9" not in json.dumps(shield.scrub("s", plain))
+
+
+def test_parts_that_no_fast_encoder_takes_are_scrubbed_too():
+    odd = {"tools": [{"description": f"half \ud800 {HOME}", "size": 1 << 70}], "messages": []}
+    assert "mallory" not in repr(Shield().scrub("s", odd))
