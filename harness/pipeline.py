@@ -34,7 +34,8 @@ class Resampled:
     `rungs` counts answers by rung (`unanswered` among them), `identical` those that are the recorded text byte for
     byte, `grades` all that have a record by rung and grade (`harness.fidelity`). `failures` says why calls
     are unanswered, by stage and kind; `groups` has rungs and grades by agent and pool; `modes` says how the candidate's
-    actions were read (native, schema, text, recorded).
+    actions were read (native, schema, text, recorded). `cached_tokens` are those of the prompts that endpoints say they
+    had read before.
     """
 
     run: str
@@ -53,6 +54,7 @@ class Resampled:
     shell: str
     model_calls: int
     tokens: int
+    cached_tokens: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +131,7 @@ def summarise(
         shell=shell,
         model_calls=budget.calls,
         tokens=budget.usage.total,
+        cached_tokens=budget.usage.cached_tokens,
     )
 
 
