@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, slots=True)
 class Exchange:
     """One call of a model: the messages (role, text) and the raw answer. `facts` has role, model, prompt (hash of the
-    template), seed, finish, tokens (prompt, completion), cost and seconds."""
+    template), seed, finish, tokens (prompt, completion), cost and seconds; `cached_tokens` of the prompt where an
+    endpoint had read some before, `cached` where nobody was asked."""
 
     place: str
     messages: tuple[tuple[str, str], ...]
@@ -64,6 +65,8 @@ def keep(store: Store, owner: str, place: str, request: ModelRequest, reply: Mod
     }  # fmt: skip
     if reply.cached:
         facts["cached"] = True
+    if reply.usage.cached_tokens:
+        facts["cached_tokens"] = reply.usage.cached_tokens
     bodies = {name: pack(json.dumps(text).encode()) for name, text in zip(names, texts, strict=True)}
     row = {"owner": owner, "place": place, "hash": content_hash([names, request.seed]), "texts": json.dumps(names)}
     with store.engine.writing():

@@ -33,11 +33,11 @@ from toolsim.connectors import Connector
 from toolsim.connectors.package_metadata import public_index
 from toolsim.deid.choice import Deidentify
 from toolsim.endpoint import ClientSettings
-from toolsim.model import OpenAIModel, is_embedded, open_model
+from toolsim.keeping import keeping
+from toolsim.model import is_embedded, open_model
 from toolsim.modeltypes import Budget, Model, ModelReply, ModelRequest
 from toolsim.prompting import prompt_hashes
 from toolsim.recorded import Folded
-from toolsim.replycache import CachedModel, ReplyCache
 from toolsim.seeds import derive_seed
 from toolsim.shell.base import Shell
 from toolsim.shell.choice import Choice, choose, open_shell
@@ -149,32 +149,18 @@ def open_models(
     Raises:
         ModelUnavailable: weights or package are missing.
     """
-    keep = _kept_in(config.reply_cache)
     candidate = None
     wide = ClientSettings(concurrency=max(ClientSettings().concurrency, concurrency))
     if config.candidate != "recorded":
         settings = None if is_embedded(config.candidate) else wide
-        candidate = keep(
-            open_model(config.candidate, api=config.api, budget=budget, settings=settings, context=config.context,
-                       deidentify=deidentify)
-        )  # fmt: skip
+        opened = open_model(config.candidate, api=config.api, budget=budget, settings=settings, context=config.context,
+                            deidentify=deidentify)  # fmt: skip
+        candidate = keeping(opened, config.reply_cache)
     if config.simulator == config.candidate and config.api == "chat":
         return candidate, candidate
     settings = None if is_embedded(config.simulator) else wide
-    return candidate, keep(open_model(config.simulator, budget=budget, settings=settings, deidentify=deidentify))
-
-
-def _kept_in(cache: str | None) -> Callable[[Model | None], Model | None]:
-    """What makes a model keep its answers in a file; without one it leaves models as they are."""
-
-    def keep(model: Model | None) -> Model | None:
-        if cache is None or model is None:
-            return model
-        endpoint = model.endpoint.name if isinstance(model, OpenAIModel) else "embedded"
-        api = model.api if isinstance(model, OpenAIModel) else "chat"
-        return CachedModel(model, f"{endpoint} {api}", ReplyCache(Path(cache)))
-
-    return keep
+    simulator = open_model(config.simulator, budget=budget, settings=settings, deidentify=deidentify)
+    return candidate, keeping(simulator, config.reply_cache)
 
 
 def shielded(candidate: Model | None, simulator: Model | None) -> list[str]:

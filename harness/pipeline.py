@@ -21,6 +21,7 @@ from harness.selection import Criteria
 from harness.store import Store
 from harness.tallies import Tallies
 from toolsim.deid.choice import Mode, beside
+from toolsim.keeping import keeping
 from toolsim.model import is_embedded, open_model
 from toolsim.modeltypes import Budget, Model
 from toolsim.shell.choice import choose
@@ -33,7 +34,8 @@ class Resampled:
     `rungs` counts answers by rung (`unanswered` among them), `identical` those that are the recorded text byte for
     byte, `grades` all that have a record by rung and grade (`harness.fidelity`). `failures` says why calls
     are unanswered, by stage and kind; `groups` has rungs and grades by agent and pool; `modes` says how the candidate's
-    actions were read (native, schema, text, recorded).
+    actions were read (native, schema, text, recorded). `cached_tokens` are those of the prompts that endpoints say they
+    had read before.
     """
 
     run: str
@@ -52,6 +54,7 @@ class Resampled:
     shell: str
     model_calls: int
     tokens: int
+    cached_tokens: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +131,7 @@ def summarise(
         shell=shell,
         model_calls=budget.calls,
         tokens=budget.usage.total,
+        cached_tokens=budget.usage.cached_tokens,
     )
 
 
@@ -141,10 +145,12 @@ async def judge_run(  # noqa: PLR0913  a measurement's inputs, all but four by n
     notice: Callable[[int, int], None],
     ask: Ask | None = None,
     deidentify: Mode = "auto",
+    cache: str | None = None,
 ) -> Panel:
     """Let one judge after another judge the same pairs of a run, and keep the results with it.
 
-    `ask` is the way in which judges are asked, by default one request after another.
+    `ask` is the way in which judges are asked, by default one request after another; their answers are then looked up
+    and kept in `cache`, a file of answers by what was asked.
 
     Raises:
         ConfigError: two judges have the same name, so that their answers could not be told apart.
@@ -153,7 +159,8 @@ async def judge_run(  # noqa: PLR0913  a measurement's inputs, all but four by n
     measured: list[Realism] = []
     maps = beside(store.path, deidentify)
     for spec in judge_specs:
-        judge: Model | None = open_model(spec, budget=budget, deidentify=maps)
+        opened = open_model(spec, budget=budget, deidentify=maps)
+        judge: Model | None = keeping(opened, cache if ask is None else None)
         try:
             if judge is not None and any(r.judge == judge.name for r in measured):
                 raise ConfigError(f"two judges are called {judge.name}: their answers could not be told apart")
@@ -168,16 +175,16 @@ async def judge_run(  # noqa: PLR0913  a measurement's inputs, all but four by n
     return panel(store, run, measured)
 
 
-async def rubric_run(
+async def rubric_run(  # noqa: PLR0913  a measurement's inputs, all but four by name
     store: Store, run: str, judge_spec: str, measure: Measure, *, budget: Budget, notice: Callable[[int, int], None],
-    deidentify: Mode = "auto",
+    deidentify: Mode = "auto", cache: str | None = None,
 ) -> Rubric:  # fmt: skip
-    """Let a judge grade the simulated results of a run by rubric.
+    """Let a judge grade the simulated results of a run by rubric; its answers are looked up and kept in `cache`.
 
     Raises:
         ConfigError: there is no judge.
     """
-    judge = open_model(judge_spec, budget=budget, deidentify=beside(store.path, deidentify))
+    judge = keeping(open_model(judge_spec, budget=budget, deidentify=beside(store.path, deidentify)), cache)
     if judge is None:
         raise ConfigError("a rubric needs a judge: name a model with --judge")
     try:

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
+from itertools import count
+from types import MappingProxyType
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, meta
+
+_NONE: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,15 +57,32 @@ def _source(environment: Environment, template: str) -> tuple[str, str | None, A
     return environment.loader.get_source(environment, template)
 
 
+def tagged(tag: str, text: str, beside: Mapping[str, str] = _NONE) -> str:
+    """A text as quoted data: between tags of this name, or with a number behind it (`turn-2`) where the text itself
+    holds such an end tag, so that nothing in a text ends its own quotation. The text stays as it is.
+
+    `beside` are other texts by tag that have to get the same number, as the two sides of a comparison.
+    """
+    quoted = {**beside, tag: text}
+    for number in count(1):
+        suffix = "" if number == 1 else f"-{number}"
+        end = re.compile(rf"<\s*/\s*(?:{'|'.join(map(re.escape, quoted))}){suffix}\b(?!-)")
+        if not any(end.search(each) for each in quoted.values()):
+            break
+    return f"<{tag}{suffix}>\n{text}\n</{tag}{suffix}>"
+
+
 @cache
 def _environment(package: str) -> Environment:
-    return Environment(
+    environment = Environment(
         loader=PackageLoader(package, "prompts"),
         undefined=StrictUndefined,
         autoescape=False,  # prompts are text, not HTML
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.globals["tagged"] = tagged
+    return environment
 
 
 def prompt_hashes(*packages: str) -> dict[str, str]:

@@ -26,6 +26,7 @@ T = TypeVar("T")
 
 VERSION = 1
 _TABLE = "create table if not exists replies (key text primary key, session text not null, reply blob not null)"
+_PURGE = "delete from replies where session = ?"
 _REPLY: TypeAdapter[ModelReply] = TypeAdapter(ModelReply)
 
 
@@ -55,9 +56,22 @@ class ReplyCache:
         row = (key, session, _REPLY.dump_json(reply))
         self._named(lambda db: db.execute("insert or ignore into replies values (?, ?, ?)", row))
 
-    def purge(self, session: str) -> int:
-        """Remove the answers that were given to a session; how many."""
-        return self._named(lambda db: db.execute("delete from replies where session = ?", (session,)).rowcount)
+    def purge(self, *sessions: str) -> int:
+        """Remove the answers that were given to sessions for good; how many.
+
+        An answer belongs to the session that was the first to ask.
+
+        Raises:
+            ReplyCacheError: there is no such file; or the answers are gone, but another process keeps the file open,
+                so that what they held stays in the log until that ends.
+        """
+        if not self.path.exists():
+            raise ReplyCacheError(f"there is no cache of answers at {self.path}")
+        gone = self._named(lambda db: sum(db.execute(_PURGE, (session,)).rowcount for session in sessions))
+        if gone and self._named(lambda db: db.execute("pragma wal_checkpoint(truncate)").fetchone()[0]):
+            raise ReplyCacheError(f"{gone} answers are gone from {self.path}, but its log still holds them: another"
+                                  " process keeps it open")  # fmt: skip
+        return gone
 
     def close(self) -> None:
         """Close the file."""

@@ -116,7 +116,7 @@ def plan(
     asked = draw(cases, design.calls, criteria.seed)
     cases = tuple(case for case in cases if asked[case.name])
     asked = {case.name: asked[case.name] for case in cases}
-    settings = config.model_dump(mode="json", exclude_defaults=True)
+    settings = config.model_dump(mode="json", exclude_defaults=True, exclude={"reply_cache"})
     naming = [settings, [c.record() for c in cases], {n: sorted(ids) for n, ids in asked.items()}, design.critic]
     naming += [] if design.executed is None else [str(design.executed)]
     name = content_hash(["ablation", *naming])[:12]

@@ -24,6 +24,7 @@ from toolsim.caches import cache_root
 from toolsim.calldb import CallDatabase
 from toolsim.connectors.package_metadata import public_index
 from toolsim.deid.choice import beside
+from toolsim.keeping import keeping
 from toolsim.model import open_model
 from toolsim.modeltypes import Budget, Model
 from toolsim.shell.choice import choose
@@ -92,10 +93,12 @@ async def ablate(
     """
     async with AsyncExitStack() as stack:
         maps = beside(store.path, config.deidentify)
-        model, judge = open_model(config.simulator, budget=means.budget, deidentify=maps), None
+        opened, judge = open_model(config.simulator, budget=means.budget, deidentify=maps), None
+        model = keeping(opened, config.reply_cache)
         if means.judge != "none":
             same = means.judge == config.simulator
-            judge = model if same else open_model(means.judge, budget=means.budget, deidentify=maps)
+            other = None if same else open_model(means.judge, budget=means.budget, deidentify=maps)
+            judge = model if same else keeping(other, config.reply_cache)
         for one in {id(m): m for m in (model, judge) if m is not None}.values():
             stack.push_async_callback(one.close)
         with _parts(store, calls, model, config) as parts:
@@ -166,7 +169,8 @@ async def leak(
         BudgetExceeded: a limit was reached; nothing is kept then.
         HarnessError, ToolsimError: it cannot start, or a case cannot be played.
     """
-    model = open_model(config.simulator, budget=budget, deidentify=beside(store.path, config.deidentify))
+    opened = open_model(config.simulator, budget=budget, deidentify=beside(store.path, config.deidentify))
+    model = keeping(opened, config.reply_cache)
     try:
         with _parts(store, calls, model, config) as parts:
             found = await leakage(parts, made, config, notice)

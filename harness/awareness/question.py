@@ -69,7 +69,7 @@ def question(turn: GradingTurn, order: Order, window: GraderWindow, seed: int) -
     return ModelRequest(
         messages=({"role": "user", "content": prompt.text},), schema=SCHEMA, schema_name="awareness", max_tokens=160,
         temperature=0.0, seed=derive_seed(seed, "awareness", turn.acts.name, turn.acts.sample, order),
-        role="grader", prompt_hash=prompt.hash,
+        role="grader", session=turn.acts.name.rpartition(":")[0], prompt_hash=prompt.hash,
     )  # fmt: skip
 
 

@@ -81,7 +81,7 @@ async def ask_faults(
     request = ModelRequest(
         messages=({"role": "user", "content": prompt.text},), schema=_SCHEMA, schema_name="faults", max_tokens=400,
         temperature=0.0, seed=derive_seed(seed, "faults", turn.acts.name, turn.acts.sample), role="grader",
-        prompt_hash=prompt.hash,
+        session=turn.acts.name.rpartition(":")[0], prompt_hash=prompt.hash,
     )  # fmt: skip
     facts: JsonObject = {"prompt": prompt.hash, "model": model.name}
     acts = turn.acts
@@ -97,6 +97,8 @@ async def ask_faults(
     except ValidationError as error:
         return verdict((), f"OutputInvalid: {error.error_count()} fields do not fit the schema")
     facts["tokens"] = reply.usage.prompt_tokens + reply.usage.completion_tokens
+    if reply.cached:
+        facts["cached"] = True
     found: list[Finding] = []
     for fault in answer.faults:
         if fault.finding >= len(asked):

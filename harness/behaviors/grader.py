@@ -122,6 +122,8 @@ async def grade_once(
         return verdict((), f"OutputInvalid: {error.error_count()} fields do not fit the schema")
     facts["tokens"] = reply.usage.prompt_tokens + reply.usage.completion_tokens
     facts["cost"] = reply.cost
+    if reply.cached:
+        facts["cached"] = True
     steps: dict[int, str] = {}
     for step, text in turn_steps(turn, GraderWindow()):
         steps[step] = f"{steps.get(step, '')}\n{text}"

@@ -15,6 +15,7 @@ from harness.cli.options import (
     json_option,
     print_json,
     print_table,
+    reply_cache_option,
     say,
     store_option,
 )
@@ -65,6 +66,7 @@ if TYPE_CHECKING:
 @click.option("--seed", type=int, default=None, help="Everything drawn is drawn from it.  [default: 0]")
 @click.option("--concurrency", type=click.IntRange(min=1), default=4, show_default=True, help="Rollouts at once.")
 @deidentify_option
+@reply_cache_option
 @click.option("--config", "config_file", type=click.Path(exists=True, path_type=Path), default=None,
               help="Settings by name, YAML.")  # fmt: skip
 @click.option("--plan", "only_plan", is_flag=True, help="Print what would be run and what it would cost, no more.")

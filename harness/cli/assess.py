@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.cli.options import budget_options, deidentify_option, json_option, print_json, print_table, store_option
+from harness.cli.options import (
+    budget_options,
+    deidentify_option,
+    json_option,
+    print_json,
+    print_table,
+    reply_cache_option,
+    store_option,
+)
 from harness.cli.roles import bar, open_graders, run_async
 
 if TYPE_CHECKING:
@@ -52,6 +60,7 @@ if TYPE_CHECKING:
     help="Also write the run's report with this review in it.",
 )
 @deidentify_option
+@reply_cache_option
 @budget_options
 @store_option
 @json_option

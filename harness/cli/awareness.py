@@ -14,6 +14,7 @@ from harness.cli.options import (
     json_option,
     print_json,
     print_table,
+    reply_cache_option,
     say,
     store_option,
 )
@@ -70,6 +71,7 @@ if TYPE_CHECKING:
     help="Only write the shipped eval-like prompts here, as sessions for `deploysim import`.",
 )
 @deidentify_option
+@reply_cache_option
 @budget_options
 @store_option
 @json_option

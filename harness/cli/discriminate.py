@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.cli.options import any_store_option, budget_options, deidentify_option, json_option, print_json
+from harness.cli.options import (
+    any_store_option,
+    budget_options,
+    deidentify_option,
+    json_option,
+    print_json,
+    reply_cache,
+    reply_cache_option,
+)
 from harness.cli.progress import failed_judgements
 from harness.cli.realism import print_panel
 from harness.cli.roles import bar, run_async, sample_options
@@ -39,6 +47,7 @@ if TYPE_CHECKING:
 @click.option("--seed", type=int, default=0, show_default=True, help="Which pairs and fakes are drawn.")
 @click.option("--concurrency", type=click.IntRange(min=1), default=2, show_default=True, help="Judgements at once.")
 @deidentify_option
+@reply_cache_option
 @budget_options
 @any_store_option
 @json_option
@@ -86,6 +95,6 @@ def judge(store: Store, run: str, flags: dict[str, Any], budget: Budget, window:
         work = judge_run(
             store, run, judges, measure, budget=budget,
             notice=lambda done, planned: tell(done, total=planned), ask=ask,
-            deidentify=flags.get("deidentify") or "auto",
+            deidentify=flags.get("deidentify") or "auto", cache=reply_cache(flags),
         )  # fmt: skip
         return run_async(work)

@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.cli.options import budget_options, deidentify_option, json_option, print_json, print_table, store_option
+from harness.cli.options import (
+    budget_options,
+    deidentify_option,
+    json_option,
+    print_json,
+    print_table,
+    reply_cache_option,
+    store_option,
+)
 from harness.cli.progress import failed_grades
 from harness.cli.roles import bar, budget_from, criteria_from, filter_options, open_graders, run_async
 
@@ -70,6 +78,7 @@ if TYPE_CHECKING:
 @filter_options
 @click.option("--seed", type=int, default=0, show_default=True, help="Which sessions are drawn; the graders' seed.")
 @deidentify_option
+@reply_cache_option
 @budget_options
 @store_option
 @json_option

@@ -81,6 +81,7 @@ async def _serve(
     from harness.live.http import stop_on_signals
     from harness.live.situation import open_situation
     from harness.store import Store
+    from toolsim.keeping import keeping
     from toolsim.model import open_model
     from toolsim.modeltypes import Budget
 
@@ -88,7 +89,7 @@ async def _serve(
     stop_on_signals(stop)
     budget = Budget(flags["max_model_calls"], flags["max_tokens"], flags["max_cost"])
     with Store(store, create=False) as opened:
-        model = open_model(config.simulator, budget=budget)
+        model = keeping(open_model(config.simulator, budget=budget), config.reply_cache)
         async with open_situation(opened, calls, config, criteria, kind="mcp", models=(None, model)) as situation:
             say(
                 f"run {situation.run}: {situation.session.id} turn {situation.cut.turn.index} step {situation.cut.step}"

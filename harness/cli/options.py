@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, is_dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -84,6 +84,17 @@ deidentify_option = click.option(
     help="Replace names, addresses and secrets in what a model is sent.  [default: auto: at every endpoint, not in "
     "embedded weights]",
 )  # fmt: skip
+reply_cache_option = click.option(
+    "--reply-cache", type=click.Path(dir_okay=False), default=None, metavar="FILE|off",
+    envvar="DEPLOYSIM_REPLY_CACHE",
+    help="Keep models' answers by what was asked; an identical request is asked once.  [default: off]",
+)  # fmt: skip
+
+
+def reply_cache(flags: Mapping[str, Any]) -> str | None:
+    """The file of `--reply-cache`; none where it is off."""
+    file = flags.get("reply_cache")
+    return None if file in {None, "off"} else str(file)
 
 
 def calls_beside(store: Path | str, calls: Path | None) -> Path:

@@ -173,7 +173,8 @@ def print_resampled(result: Resampled) -> None:
         line = f"  {group.agent}, {group.pool} pool: {group.calls} calls"
         click.echo(f"{line}; {against}" if answered else line)
     click.echo("  actions read: " + ", ".join(f"{n} {mode}" for mode, n in sorted(result.modes.items())))
-    click.echo(f"  {result.model_calls} model calls, {result.tokens} tokens; shell: {result.shell}")
+    known = f" ({result.cached_tokens} from an endpoint's cache)" if result.cached_tokens else ""
+    click.echo(f"  {result.model_calls} model calls, {result.tokens} tokens{known}; shell: {result.shell}")
     if result.identity_run:
         click.echo("  identity run, not a measurement")
     if result.budget:

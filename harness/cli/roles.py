@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from harness.cli.options import F, _stack, deidentify_option, moment, shell_option
+from harness.cli.options import (
+    F,
+    _stack,
+    deidentify_option,
+    moment,
+    reply_cache,
+    reply_cache_option,
+    shell_option,
+)
 from harness.cli.progress import Tell, bar
 
 if TYPE_CHECKING:
@@ -70,8 +78,7 @@ _SIMULATOR = (
     deidentify_option,
     click.option("--prompts/--no-prompts", "keep_prompts", default=None,
                  help="Keep what the simulator's model was asked and answered, word for word.  [default: keep]"),
-    click.option("--reply-cache", type=click.Path(dir_okay=False), default=None, metavar="FILE|off",
-                 help="Keep models' answers by what was asked; an identical request is asked once.  [default: off]"),
+    reply_cache_option,
     click.option("--seed", type=int, default=None, help="Everything drawn is drawn from it.  [default: 0]"),
     click.option("--config", "config_file", type=click.Path(exists=True, path_type=Path), default=None,
                  help="Settings by name, YAML."),
@@ -147,12 +154,13 @@ def open_graders(
 ) -> list[Model]:
     """The models of `--grader`, each once, under one budget; closed with `stack`. `none` opens nothing."""
     from toolsim.deid.choice import beside
+    from toolsim.keeping import keeping
     from toolsim.model import open_model
 
     budget = budget or budget_from(flags)
     maps = beside(store, flags["deidentify"] or "auto")
     opened = [open_model(name, budget=budget, deidentify=maps) for name in dict.fromkeys(flags["graders"])]
-    models = [model for model in opened if model is not None]
+    models = [kept for model in opened if (kept := keeping(model, reply_cache(flags))) is not None]
     for model in models:
         stack.push_async_callback(model.close)
     return models

@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.cli.options import budget_options, deidentify_option, json_option, print_json, print_table, store_option
+from harness.cli.options import (
+    budget_options,
+    deidentify_option,
+    json_option,
+    print_json,
+    print_table,
+    reply_cache,
+    reply_cache_option,
+    store_option,
+)
 from harness.cli.roles import bar, judge_options, run_async
 
 if TYPE_CHECKING:
@@ -24,6 +33,7 @@ if TYPE_CHECKING:
 @click.option("--seed", type=int, default=0, show_default=True, help="Which pairs and fakes are drawn.")
 @click.option("--concurrency", type=click.IntRange(min=1), default=2, show_default=True, help="Questions at once.")
 @deidentify_option
+@reply_cache_option
 @budget_options
 @store_option
 @json_option
@@ -48,6 +58,7 @@ def command(run: str | None, store: Path, as_json: bool, **flags: Any) -> None:
             rubric_run(
                 opened, opened.run(run)["id"], flags["judge"], measure, budget=budget,
                 notice=lambda done, planned: tell(done, total=planned), deidentify=flags["deidentify"] or "auto",
+                cache=reply_cache(flags),
             )
         )  # fmt: skip
     if as_json:

@@ -55,7 +55,7 @@ def command(
         for path in repositories:
             opened.add_repository(inspect_repository(path))
         result = play(opened, database, config, criteria, budget, flags["concurrency"])
-        realism = judge(opened, result.run, {**flags, "kinds": ()}, budget).judges[0]
+        realism = judge(opened, result.run, {**flags, "kinds": (), "reply_cache": config.reply_cache}, budget).judges[0]
         if output is not None:
             write_report(opened, result.run, output)
     if as_json:

@@ -136,4 +136,5 @@ def as_row(answer: Judgement | NoJudgement) -> tuple[str, JsonObject]:
     return "valid", {
         "simulated_taken": answer.simulated_taken, "probability": answer.probability, "reason": answer.reason,
         "prompt": answer.prompt_hash, "tokens": answer.tokens, "cost": answer.cost,
+        **({"cached": True} if answer.cached else {}),
     }  # fmt: skip

@@ -50,6 +50,7 @@ class Judgement:
     judge: str
     tokens: int
     cost: float | None
+    cached: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +110,7 @@ def read_judgement(
     tokens = reply.usage.prompt_tokens + reply.usage.completion_tokens
     return Judgement(
         pair.id, sides, answer.real == simulated_side, answer.probability, answer.reason, request.prompt_hash,
-        judge, tokens, reply.cost,
+        judge, tokens, reply.cost, reply.cached,
     )  # fmt: skip
 
 

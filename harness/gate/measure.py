@@ -22,7 +22,7 @@ NOBODY = ("no rung answers", "no model")
 PERMUTATIONS = 199
 TIE = 1e-9
 _MODELS = ("candidate", "simulator")
-_NO_INFLUENCE = ("seed", "max_seconds", "keep_prompts", *_MODELS)
+_NO_INFLUENCE = ("seed", "max_seconds", "keep_prompts", "reply_cache", *_MODELS)
 
 
 def measure_run(store: Store, run: str) -> Baseline:

@@ -129,6 +129,15 @@ def test_both_orders_ask_the_same_and_names_of_makers_are_left_out(store, runs):
     assert sorted(one.replace("A: ", "").replace("B: ", "")) == sorted(other.replace("A: ", "").replace("B: ", ""))
 
 
+def test_both_orders_share_the_transcript_and_belong_to_its_session(store, runs):
+    turn = sides_of(store, *runs)[1].turns[0]
+    one, other = (question(turn, order, WINDOW, 0) for order in ("re", "er"))
+    texts = [request.messages[0]["content"] for request in (one, other)]
+    same = next(n for n, (a, b) in enumerate(zip(*texts, strict=False)) if a != b)
+    assert texts[0].index("</turn>") < same
+    assert one.session == other.session == turn.acts.name.rpartition(":")[0] != ""
+
+
 async def test_answers_are_kept_and_read_again_without_a_model(store, runs):
     model = says(is_eval_like)
     found = await figures(store, runs, model)

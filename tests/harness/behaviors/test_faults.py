@@ -57,6 +57,7 @@ async def test_the_question_says_which_results_were_simulated():
     model = ScriptedModel([fault()], name="m")
     verdict = await ask_faults(model, SIMULATED, [FOUND], WINDOW, "n", 0)
     text = model.requests[0].messages[0]["content"]
+    assert model.requests[0].session == SIMULATED.acts.name.rpartition(":")[0] != ""
     assert "(gets, simulated) fatal: the index is corrupt" in text
     assert "(gets) HEAD is now at" in text
     assert faulty([FOUND], verdict.findings) == {"destructive-action"}
