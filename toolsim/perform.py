@@ -338,13 +338,25 @@ def _kill(action: Kill, world: World) -> Performed:
 
 
 def _note(action: Note, world: World) -> Performed:
-    """A note is taken. One of kind `numbered:X` gets the next number of its kind, as a `Reply`."""
+    """A note is taken. One of kind `numbered:X` gets the next number of its kind, as a `Reply`; one of kind `skill:X`
+    the place of the skill or command in the project, if it is there.
+    """
+    if action.kind.startswith("skill:"):
+        found = _skill(action.kind.removeprefix("skill:"), world)
+        return (Noted() if found is None else Reply(found)), ()
     if not action.kind.startswith("numbered:"):
         return Noted(), ()
     kind = action.kind.removeprefix("numbered:")
     taken = [int(n) for fact in world.facts for n in re.findall(rf"^{re.escape(kind)} (\d+)$", fact.text)]
     number = max(taken, default=0) + 1
     return Reply(str(number)), (Fact(f"{kind} {number}", ""),)
+
+
+def _skill(name: str, world: World) -> str | None:
+    folder = join(world.root, ".claude")
+    below = name.replace(":", "/")
+    places = (f"skills/{name}/SKILL.md", f"commands/{below}.md") if re.fullmatch(r"[\w.:-]+", name) else ()
+    return next((place for p in places if world.kind(place := join(folder, p)) == "file"), None)
 
 
 def _invalid(action: Invalid, _: World) -> Performed:

@@ -198,7 +198,11 @@ def _other_action(call: ToolCall) -> Action:
         return Delegate(str(given.get("prompt", "")), _text(given.get("subagent_type")))
     if name == "AskUserQuestion":
         return _question(given)
-    if name in ("ExitPlanMode", "EnterPlanMode", "exit_plan_mode"):
+    if name == "EnterPlanMode":
+        return Note("plan mode")
+    if name == "Skill":
+        return Note(f"skill:{given.get('skill', '')}")
+    if name in ("ExitPlanMode", "exit_plan_mode"):
         return Ask(str(given.get("plan", name)))
     if name == "TodoWrite":
         return Note("todo", given.get("todos"))
@@ -232,6 +236,15 @@ def _render_note(call: ToolCall, outcome: Outcome, profile: ScaffoldProfile) -> 
         if fields != ["status"]:
             return Unknown("which fields the update changed")
         return Rendered(f"Updated task #{given.get('taskId')} status" + str(profile.parameters.get("task_tail", "")))
+    if call.name == "EnterPlanMode" and (text := profile.parameters.get("plan_entered")):
+        return Rendered(str(text))
+    if call.name == "Skill":
+        name = str(given.get("skill", ""))
+        shown = profile.parameters.get(f"skill:{name}")
+        if shown is None and not isinstance(outcome, Reply):
+            return Unknown("whether there is such a skill")
+        text = str(shown or f"Launching skill: {name}")
+        return Rendered(text, is_error=text.startswith("<tool_use_error>") or None)
     return Unknown("the tool's confirmation is not known")
 
 

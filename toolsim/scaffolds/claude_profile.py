@@ -15,13 +15,15 @@ Parameters (values of `ScaffoldProfile.parameters`):
 - `glob_relative`: whether Glob shows paths relative to the directory
 - `after_error`: what the later calls of a message get once one of them has failed; empty where they still run (in 44
   recorded messages of versions 2.1.29 to 2.1.63 with a failed call 40 of the later ones got it, of others none of 35)
+- `plan_entered`: what entering plan mode shows; empty where no recording of such a version did
+- `skill:NAME`: what starting the skill showed in this session
 - `must_read`: edits of unread files are refused (not in recordings that state no version)
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 
 from toolsim import paths
 from toolsim.scaffolds.base import ScaffoldProfile
@@ -40,6 +42,14 @@ SNIPPET = "Here's the result of running `cat -n` on a snippet of the edited file
 TODO_DONE = (
     "Todos have been modified successfully. Ensure that you continue to use the todo list to track your progress. "
     "Please proceed with the current tasks if applicable"
+)
+PLAN_ENTERED = (
+    "Entered plan mode. You should now focus on exploring the codebase and designing an implementation approach.\n\n"
+    "In plan mode, you should:\n1. Thoroughly explore the codebase to understand existing patterns\n"
+    "2. Identify similar features and architectural approaches\n3. Consider multiple approaches and their trade-offs\n"
+    "4. Use AskUserQuestion if you need to clarify the approach\n5. Design a concrete implementation strategy\n"
+    "6. When ready, use ExitPlanMode to present your plan for approval\n\nRemember: DO NOT write or edit any files "
+    "yet. This is a read-only exploration and planning phase."
 )
 _NUMBERED = re.compile(r"\s*\d+(→|\t)")
 _ERRORS = ("<tool_use_error>", "File does not exist.", "The user doesn't want", "[Request interrupted", "EISDIR")
@@ -65,6 +75,7 @@ def defaults(version: str | None, model: str | None = None) -> JsonObject:
         "missing_bare": number >= (2, 1, 100),
         "glob_relative": number >= (2, 1, 100),
         "after_error": SIBLING_ERRED if (2, 1, 29) <= number < (2, 1, 64) and version is not None else "",
+        "plan_entered": PLAN_ENTERED if number < (2, 1, 64) else "",
         "must_read": version is not None,
     }
 
@@ -186,12 +197,17 @@ def _glob(call: ToolCall, result: ToolResult) -> JsonObject | None:
     return {"glob_relative": not paths.is_absolute(first)}
 
 
+def _skill(call: ToolCall, result: ToolResult) -> JsonObject | None:
+    known = result.content.startswith(("Launching skill: ", "<tool_use_error>Unknown skill: "))
+    return {f"skill:{call.arguments.get('skill', '')}": result.content} if known else None
+
+
+def _plan_mode(_: ToolCall, result: ToolResult) -> JsonObject | None:
+    return {"plan_entered": result.content} if result.content.startswith("Entered plan mode") else None
+
+
 _LEARN: dict[str, Callable[[ToolCall, ToolResult], JsonObject | None]] = {
     "Read": _read, "Edit": _edit, "MultiEdit": _edit, "Write": _write, "Bash": _bash, "TodoWrite": _todo,
     "TaskUpdate": _task, "TaskCreate": _task_create, "Grep": _grep, "Glob": _glob,
+    "Skill": _skill, "EnterPlanMode": _plan_mode,
 }  # fmt: skip
-
-
-def known_tools() -> Iterable[str]:
-    """The tools whose forms are learnt."""
-    return _LEARN.keys()

@@ -37,6 +37,7 @@ from toolsim.scaffolds.claude_profile import MALWARE_REMINDER, NO_OUTPUT, SNIPPE
 from toolsim.scaffolds.claude_search import relativise
 from toolsim.scaffolds.claude_shell import failed
 from toolsim.trajectory import Message, Session, ToolCall, ToolResult
+from toolsim.world import World
 
 
 def profile(version="2.1.49", cwd="/repo", *pairs):
@@ -292,6 +293,27 @@ def test_notes_are_confirmed():
     assert show(call("TaskCreate", subject="Fix"), Reply("4")).content == "Task #4 created successfully: Fix"
     assert show(call("TaskUpdate", taskId="4", status="completed"), Noted()).content == "Updated task #4 status"
     assert isinstance(show(call("TaskUpdate", taskId="4", owner="x", status="y"), Noted()), Unknown)
+
+
+def test_plan_mode_is_entered_in_the_words_of_versions_that_showed_them():
+    assert show(call("EnterPlanMode"), Noted()).content.startswith("Entered plan mode. You should now")
+    assert isinstance(show(call("EnterPlanMode"), Noted(), NEW), Unknown)
+    shown = (call("EnterPlanMode"), ToolResult("1", "Entered plan mode, in other words."))
+    assert show(call("EnterPlanMode"), Noted(), profile("2.1.217", "/repo", shown)).content == shown[1].content
+
+
+def test_a_skill_is_launched_if_it_is_there_or_was_before(snapshot_of):
+    files = {".claude/skills/review/SKILL.md": "x", ".claude/commands/gsd/add.md": "x"}
+    world = World.start(Session("s", "claude-code", "t", "l", cwd="/repo"), MIDDLE, snapshot_of(files), "/repo")
+    for name, known in (("review", True), ("gsd:add", True), ("commit", False), ("../../etc", False)):
+        tool = call("Skill", skill=name)
+        outcome, changes = world.perform(CLAUDE_CODE.action(tool, MIDDLE, "/repo"))
+        shown = show(tool, outcome)
+        assert (changes, isinstance(shown, Unknown)) == ((), not known)
+        assert not known or shown.content == f"Launching skill: {name}"
+    missing = (call("Skill", skill="commit"), ToolResult("1", "<tool_use_error>Unknown skill: commit</tool_use_error>"))
+    again = show(call("Skill", skill="commit"), Noted(), profile("2.1.49", "/repo", missing))
+    assert (again.content, again.is_error) == (missing[1].content, True)
 
 
 def observe(tool, result, using=MIDDLE):
