@@ -24,7 +24,7 @@ from toolsim.modeltypes import Model, ModelReply, ModelRequest, Usage
 from toolsim.prompting import render
 from toolsim.seeds import derive_seed
 from toolsim.trajectory import JsonObject, Message, canonical_json, content_hash
-from toolsim.window import call_text, window
+from toolsim.window import call_text, unframed, window
 from toolsim.world import World
 
 SMALL_CONTEXT = 16_384
@@ -250,7 +250,7 @@ def describe(subject: Subject) -> str:
         if subject.line.strip() != " ".join(subject.argv):
             lines.append(f"It is part of the command line: {subject.line}")
         if subject.stdin is not None:
-            lines.append(f"Its standard input is:\n{subject.stdin[:_MOST_STDIN]}")
+            lines.append(f"Its standard input is:\n{unframed(subject.stdin[:_MOST_STDIN])}")
         return "\n".join(lines)
     if subject.line:
         return f"The command line: {subject.line}"

@@ -13,6 +13,8 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, meta
 
+from toolsim.window import unframed
+
 _NONE: Mapping[str, str] = MappingProxyType({})
 
 
@@ -82,6 +84,7 @@ def _environment(package: str) -> Environment:
         lstrip_blocks=True,
     )
     environment.globals["tagged"] = tagged
+    environment.filters["unframed"] = unframed
     return environment
 
 

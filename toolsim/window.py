@@ -6,6 +6,7 @@ reads it once. Pure.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from toolsim.evidence import tokens
@@ -13,6 +14,10 @@ from toolsim.trajectory import Message, ToolCall, canonical_json
 
 _STRIDE = 8
 _LONGEST_PART = 0.3
+_FRAME = re.compile(
+    r"(?m)^(?=# (?:Now|What is known|The session so far, latest last)\s*$|## e\d+: |(?:USER|AGENT|TOOL|CALL): "
+    r"|RESULT(?: \(exit code -?\d+\))?:\s*$)"
+)
 
 
 def window(history: Sequence[Message], budget: int) -> str:
@@ -32,13 +37,20 @@ def message_text(message: Message, longest: int) -> str:
     """One message for a prompt; what the agent product or the system put in is left out."""
     if message.result is not None:
         code = "" if message.result.exit_code is None else f" (exit code {message.result.exit_code})"
-        return f"RESULT{code}:\n{middle_cut(message.result.content, longest)}"
+        return f"RESULT{code}:\n{unframed(middle_cut(message.result.content, longest))}"
     if message.origin == "harness" or message.role == "system":
         return ""
-    parts = [middle_cut(message.text.strip(), longest)] if message.text.strip() else []
+    parts = [unframed(middle_cut(message.text.strip(), longest))] if message.text.strip() else []
     parts += [f"CALL: {call_text(call, longest)}" for call in message.calls]
     who = {"user": "USER", "assistant": "AGENT"}.get(message.role, "TOOL")
     return f"{who}: " + "\n".join(parts) if parts else ""
+
+
+def unframed(text: str) -> str:
+    """A text of a recording for a prompt: a line that looks like a heading or a label of the prompt itself is moved by
+    a space, so that no text can pass for a part of the prompt. All other lines stay as they are.
+    """
+    return _FRAME.sub(" ", text)
 
 
 def call_text(call: ToolCall, longest: int | None = None) -> str:
