@@ -13,8 +13,8 @@ Parameters (values of `ScaffoldProfile.parameters`):
 - `grep_limit`: Grep's default number of lines, 0 for none; `grep_notes`: `always` or `truncated`
 - `missing_note`, `missing_bare`: whether "File does not exist." names the directory, and stands without error tags
 - `glob_relative`: whether Glob shows paths relative to the directory
-- `after_error`: what the later calls of a message get once one of them has failed; empty where they still run (in 44
-  recorded messages of versions 2.1.29 to 2.1.63 with a failed call 40 of the later ones got it, of others none of 35)
+- `after_error`: what the later calls of a message get once one of them has failed; empty where they still run (of 44
+  later calls in recorded messages of versions 2.1.29 to 2.1.63 with a failed one 40 got it, of other versions' 31 none)
 - `plan_entered`: what entering plan mode shows; empty where no recording of such a version did
 - `skill:NAME`: what starting the skill showed in this session
 - `must_read`: edits of unread files are refused (not in recordings that state no version)
