@@ -247,9 +247,9 @@ def loops(folder: Path, options: argparse.Namespace) -> None:
     """Ours and the bare loops, one after the other, `--repeats` times."""
     for flight, latency in SETTINGS:
         print(f"{flight} rollouts in flight, {latency:g} s latency, load average {os.getloadavg()[0]:.1f}\n")
-        found: dict[str, list[dict[str, float]]] = {kind: [] for kind in LOOPS}
+        found: dict[str, list[dict[str, float]]] = {kind: [] for kind in options.loops}
         for _ in range(options.repeats):
-            for kind in LOOPS:
+            for kind in options.loops:
                 with fake_endpoint.running(latency=latency, steps=options.steps) as url:
                     found[kind].append(played(Leg(kind, url, folder, options.rounds * flight, flight, options)))
         header = ("loop", "requests/s", "of bare", "of tuned",
@@ -258,14 +258,16 @@ def loops(folder: Path, options: argparse.Namespace) -> None:
                   "MiB most")  # fmt: skip
         middle = {kind: sorted(runs, key=lambda r: r["rate"])[len(runs) // 2] for kind, runs in found.items()}
         table(header, (_row(kind, run, middle) for kind, run in middle.items()))
-        ours = middle["deploysim"]
+        ours = middle.get("deploysim")
+        if ours is None:
+            continue
         print(f"deploysim: {ours['completed']:g} of {ours['rollouts']:g} rollouts completed, "
               f"{ours['simulated']:g} simulated calls, {1000 * ours['cpu'] / ours['simulated']:.2f} ms CPU each with "
               "the candidate's share\n")  # fmt: skip
 
 
 def _row(kind: str, run: dict[str, float], middle: dict[str, dict[str, float]]) -> tuple[object, ...]:
-    shares = (f"{run['rate'] / middle[name]['rate']:.2f}" for name in LOOPS[1:])
+    shares = (f"{run['rate'] / middle[name]['rate']:.2f}" if name in middle else "" for name in LOOPS[1:])
     return (
         kind, f"{run['rate']:.0f}", *shares, f"{1000 * run['stall']:.0f} ({1000 * run['stall own']:.0f})",
         f"{run['held']:.0f}", f"{1000 * run['collecting']:.0f}, {1000 * run['collection']:.0f}",
@@ -327,6 +329,8 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=4, help="Tool calls of a rollout.")
     parser.add_argument("--rounds", type=int, default=2, help="Rollouts for each one in flight.")
     parser.add_argument("--repeats", type=int, default=1, help="How often each loop runs; the middle one is shown.")
+    parser.add_argument("--loops", type=lambda v: v.split("+"), default=list(LOOPS),
+                        help="Which of them, joined by `+`: the bare one takes longest.")  # fmt: skip
     parser.add_argument("--counts", type=lambda v: [int(n) for n in v.split(",")], default=[100, 1_000, 10_000])
     parser.add_argument("--affordances", default="none")
     parser.add_argument("--deidentify", default="auto")
