@@ -6,7 +6,8 @@ many rollouts at once, against `fake_endpoint.py` for both the candidate and the
 what each sends to its simulator and looks in it for what a realistic answer needs. Prints Markdown.
 
 The peers live in environments of their own, made on first use (pip must reach a package index). Realism is not
-measured here: the endpoint has no model. What the prompts hold is what a model could know.
+measured here: the endpoint has no model (`peers_realism.py` has a small one). What the prompts hold is what a model
+could know.
 """
 
 from __future__ import annotations

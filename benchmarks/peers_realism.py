@@ -11,7 +11,7 @@ counts, so one tokenizer for all.
 
 deploysim is asked without the affordances `rollout`, which would show it the record, and `calls`: the fixtures have
 three sessions of each task, so a pair of another one may be the answer. `rungs` is deploysim as it is used: what code
-can compute is not asked of the model. An answer is cut off at 1,024 tokens. `--keep` adds a line for each answer to a
+can compute is not asked of the model. An answer is cut off at 512 tokens. `--keep` adds a line for each answer to a
 file, and goes on from it. Prints Markdown.
 """
 
@@ -52,7 +52,7 @@ from toolsim.calldb import CallDatabase
 from toolsim.model import EmbeddedModel, open_model
 from toolsim.trajectory import CallPair, ToolCall, ToolResult, call_pairs, split
 
-LONGEST, CONTEXT, PATIENCE = 1_024, 8_192, 900
+LONGEST, CONTEXT, PATIENCE = 512, 8_192, 900
 OURS = {"deploysim": ("repo,connectors", "simulated"), "deploysim-none": ("none", "simulated"),
         "rungs": ("repo,connectors", "computed,connector,simulated")}  # fmt: skip
 NOBODY = ("none", "computed")

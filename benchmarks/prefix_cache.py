@@ -1,6 +1,6 @@
 """How much of our prompts an endpoint's prefix cache serves, by its own count, in the order in which we ask.
 
-python benchmarks/prefix_cache.py [--sessions N] [--steps N] [--model local-small] [--roles ROLE,ROLE] [--dry]
+python benchmarks/prefix_cache.py [--sessions N] [--steps N] [--roles ROLE,ROLE] [--orders ORDER,ORDER] [--dry]
 
 A small run on the fixtures of Claude Code and Codex (candidate, simulator, judge, grader and the question on awareness,
 one request after another, with the budgets of an embedded model) is asked of `fake_endpoint.py`, which keeps each body.
@@ -177,6 +177,7 @@ def main() -> None:
     parser.add_argument("--model", default="local-small")
     parser.add_argument("--context", type=int, default=16_384)
     parser.add_argument("--roles", default=",".join(ROLES), help="Which requests go to the server.")
+    parser.add_argument("--orders", default="as made,merged at random", help="Which of the two orders.")
     parser.add_argument("--dry", action="store_true", help="Bounds only.")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
@@ -187,6 +188,7 @@ def main() -> None:
     found = {
         name: (bounds(order), None if options.dry else asyncio.run(served(options.model, order, options.context)))
         for name, order in orders.items()
+        if name in options.orders.split(",")
     }
     print(table(found))
 
