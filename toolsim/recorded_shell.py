@@ -71,6 +71,8 @@ def effects(run: RecordedRun, world: World) -> tuple[Mutation, ...]:
             found.append(mutation)
             trial.apply(mutation)
     found.extend(PutFile(path, body.encode()) for path, body in written.items())
+    for mutation in shown_by_git.shown(run, world.key(run.cwd), trial):
+        found.append(mutation)
     found.append(Fact(f"ran: {run.command[:120]}", run.token))
     return tuple(_uncertain(m) for m in found) if run.failed else tuple(found)
 
@@ -116,7 +118,12 @@ def _redirected(invocation: Invocation, cwd: str, world: World, written: dict[st
         if _is_literal(target):
             path = _resolve(target, cwd, world)
             if path not in written:
-                yield Blur(path, "written by a command", scope="content")
+                yield _written(path, "written by a command", world)
+
+
+def _written(path: str, reason: str, world: World) -> Blur:
+    """A file was written whose text is not known, and it may not have been there before."""
+    return Blur(path, reason, "content" if world.kind(path) == "file" else "all")
 
 
 def _invocation(invocation: Invocation, cwd: str, run: RecordedRun, world: World, *, loops: bool) -> Iterator[Mutation]:
@@ -137,7 +144,7 @@ def _invocation(invocation: Invocation, cwd: str, run: RecordedRun, world: World
         yield Blur(world.root + "/", "patched", scope="content")
     elif name in ("curl", "wget"):
         names = [b for a, b in zip(invocation.arguments, invocation.arguments[1:], strict=False) if a in ("-o", "-O")]
-        yield from (Blur(_resolve(n, cwd, world), "downloaded", scope="content") for n in names if _is_literal(n))
+        yield from (_written(_resolve(n, cwd, world), "downloaded", world) for n in names if _is_literal(n))
     else:
         yield from _program(name, invocation, words, cwd, run, world)
 
@@ -158,7 +165,7 @@ def _file_program(name: str, words: list[str], cwd: str, world: World) -> Iterat
                 else (Blur(path, "touched", scope="content"),)
             )
     elif name in ("tee", "truncate", "ln"):
-        yield from (Blur(path, f"written by {name}", scope="content") for path in full[-1 if name == "ln" else 0 :])
+        yield from (_written(path, f"written by {name}", world) for path in full[-1 if name == "ln" else 0 :])
     elif len(full) >= 2:
         yield from _copy_or_move(name, full[:-1], full[-1], world)
 
@@ -194,7 +201,7 @@ def _copy_or_move(name: str, sources: list[str], target: str, world: World) -> I
         elif world.kind(source) == "dir":
             yield Blur(place + "/", "copied")
         else:
-            yield Blur(place, "copied from an unknown file", scope="content")
+            yield _written(place, "copied from an unknown file", world)
 
 
 def _touched(words: list[str], cwd: str, world: World, reason: str, *, everywhere: bool) -> Iterator[Mutation]:
