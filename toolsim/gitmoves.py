@@ -138,6 +138,8 @@ def _follow(files: Files, head: Snapshot, how: str) -> None:
         _unveil(files)
     for rel in differing - certain:
         _restore(files, rel)
+    for rel in head.submodules if how != "kept" else ():
+        files.marks.pop(paths.join(files.root, rel), None)
 
 
 def _return(files: Files) -> None:
@@ -228,7 +230,9 @@ def _settle_clean(files: Files, codes: Mapping[str, str], listed: set[str]) -> N
         rel = paths.relative(key, files.root)
         if not rel or key in codes or files.marks[key].state == "dir":
             continue
-        if rel in files.snapshot.manifest:
+        if rel in files.snapshot.submodules:
+            del files.marks[key]
+        elif rel in files.snapshot.manifest:
             if files.read(key) != files.tracked(key):
                 del files.marks[key]
         elif not _listed(key, listed) and not _ignored(files, key) and files.kind(key) in ("file", "unknown"):

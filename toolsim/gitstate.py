@@ -137,7 +137,7 @@ def _revisions(sub: str, rest: tuple[str, ...] | list[str], *, default: bool = T
             "--contains",
         ) or option.startswith(("--decorate", "--remotes", "--source")):
             yield from ("other refs", "remote branches")
-            if option in ("--all", "--branches", "--contains"):
+            if option in ("--all", "--branches", "--contains") or option.startswith("--decorate"):
                 yield "local branches"
         elif option in ("-g", "--walk-reflogs"):
             yield "log of HEAD"

@@ -16,13 +16,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from toolsim import paths, recorded_git, shellparse, shown_by_git
-from toolsim.actions import Blur, Fact, MakeDirectory, MovePath, Mutation, PutFile, RemovePath
+from toolsim.actions import LOST, Blur, Fact, GitMove, MakeDirectory, MovePath, Mutation, PutFile, RemovePath
 from toolsim.recorded_tables import (
     FORMAT_SCRIPT,
     FORMATTERS,
     GENERATE_SCRIPT,
+    HEAD_MOVERS,
     MANIFESTS,
     PLAIN_GENERATORS,
+    REMOTE_MOVERS,
     WRITING_CODE,
 )
 
@@ -219,6 +221,13 @@ def _program(
 ) -> Iterator[Mutation]:
     base = cwd if paths.relative(cwd, world.root) is not None else world.root
     text = " ".join((name, *invocation.arguments))
+    if HEAD_MOVERS.match(text):
+        yield GitMove(LOST, LOST, lost=("remote branches", "other refs", "log of HEAD"))
+        yield Blur(world.root + "/", text[:60], "head")
+        return
+    if REMOTE_MOVERS.match(text):
+        yield GitMove(lost=("remote branches",))
+        return
     for pattern, suffixes in FORMATTERS:
         if pattern.match(text):
             named = [_resolve(w, cwd, world) for w in words if _is_literal(w)]

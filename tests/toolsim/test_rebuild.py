@@ -141,6 +141,19 @@ def test_certain_effects_of_commands_are_applied(ran):
     assert world.read("new.txt") == b""
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        "mkdir -p /tmp/t && gh api x > /tmp/t/x.log && wc -l /tmp/t/x.log", "mkdir -p /tmp/t; curl -o /tmp/t/x.log u",
+        "mkdir -p /tmp/t; ls | tee /tmp/t/x.log", "mkdir -p /tmp/t; cp /var/x.log /tmp/t/x.log",
+    ],
+)  # fmt: skip
+def test_a_file_that_a_command_made_is_not_taken_for_absent(ran, command):
+    world = ran(command)
+    assert isinstance(world.read("/tmp/t/x.log"), Unseen)
+    assert isinstance(world.read("/tmp/t/y.log"), Absent)
+
+
 def test_a_quoted_here_document_is_the_content_of_the_file(ran):
     assert ran("cat > n.txt <<'EOF'\na $x\nb\nEOF\n").read("n.txt") == b"a $x\nb\n"
     assert ran("cat <<EOF > n.txt\nplain\nEOF\n").read("n.txt") == b"plain\n"

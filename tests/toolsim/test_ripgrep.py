@@ -18,10 +18,10 @@ def rg(snapshot_of):
     session = Session("s", "codex", "test", "l", cwd="/repo")
     world = World.start(session, ScaffoldProfile("codex"), snapshot_of(FILES))
 
-    def run(*words, blur=None):
+    def run(*words, blur=None, stdin=None):
         if blur:
             world.apply(Blur(blur, "edited", "content"))
-        return ripgrep.answer(("rg", *words), "/repo", world)
+        return ripgrep.answer(("rg", *words), "/repo", world, stdin)
 
     return run
 
@@ -51,8 +51,8 @@ def test_matches_are_printed_without_headings(rg, words, output):
     ("words", "output"),
     [
         (("-n", "foo"), "a.py:3:foo\nsrc/b.ts:1:foo bar\n"),
-        (("--files",), "a.py\nsrc/b.ts\n"),
-        (("--files", "src", "a.py"), "src/b.ts\na.py\n"),
+        (("--files",), "a.py\nsrc/b.ts\nsrc/c.md\nwin.txt\n"),
+        (("--files", "src", "a.py"), "src/b.ts\nsrc/c.md\na.py\n"),
         (("--files", "-g", "*.ts", "."), "./src/b.ts\n"),
     ],
 )
@@ -88,7 +88,7 @@ def test_no_match_is_exit_code_one(rg):
 
 
 @pytest.mark.parametrize(
-    "words", [("--json", "foo", "."), ("-w", "foo", "."), ("-e", "a", "-e", "b", "."), ("--files", "x.png/y")]
+    "words", [("--json", "foo", "."), ("-w", "foo", "."), ("-e", "a", "-e", "b", "."), ("-z", "a")]
 )
 def test_what_is_not_held_is_not_answered(rg, words):
     assert isinstance(rg(*words), Unknown)
