@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -29,7 +29,7 @@ from toolsim.recorded_tables import (
 )
 
 if TYPE_CHECKING:
-    from toolsim.shellparse import Invocation
+    from toolsim.shellparse import Invocation, Redirection
     from toolsim.world import World
 
 _HEREDOC = re.compile(
@@ -68,10 +68,14 @@ def effects(run: RecordedRun, world: World) -> tuple[Mutation, ...]:
             continue
         for mutation in (
             *_invocation(inner, cwd, run, trial, loops=loops),
-            *_redirected(invocation, cwd, trial, written),
+            *_redirected(invocation.redirections, cwd, trial, written),
         ):
             found.append(mutation)
             trial.apply(mutation)
+    of_one = {redirection for invocation in line.invocations for redirection in invocation.redirections}
+    for mutation in _redirected([r for r in line.redirections if r not in of_one], cwd, trial, written):
+        found.append(mutation)
+        trial.apply(mutation)
     found.extend(PutFile(path, body.encode()) for path, body in written.items())
     for mutation in shown_by_git.shown(run, world.key(run.cwd), trial):
         found.append(mutation)
@@ -107,8 +111,10 @@ def _is_literal(word: str) -> bool:
     return not re.search(r"[$`*?\[{]", word)
 
 
-def _redirected(invocation: Invocation, cwd: str, world: World, written: dict[str, str]) -> Iterator[Mutation]:
-    for redirection in invocation.redirections:
+def _redirected(
+    redirections: Iterable[Redirection], cwd: str, world: World, written: dict[str, str]
+) -> Iterator[Mutation]:
+    for redirection in redirections:
         target = redirection.target
         if (
             redirection.operator.startswith("<")

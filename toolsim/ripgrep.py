@@ -52,7 +52,7 @@ class _Asked:
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """What the run prints and its exit code."""
+    """What the run prints, errors before all else, and its exit code."""
 
     stdout: str
     exit_code: int
@@ -77,6 +77,8 @@ def answer(argv: Sequence[str], cwd: str, world: World, stdin: str | None = None
     if not places and stdin is not None and not lists:
         return _filtered(stdin, patterns[0], asked)
     gone = [place for place in places if world.kind(paths.canonical(place, cwd, windows=world.windows)) == "absent"]
+    if len(gone) == 1 == len(places):
+        return Unknown("rg's words for its only place, which is not there: they differ by version")
     found: list[tuple[str, Match]] = []
     for place in [place for place in places if place not in gone] or ([] if places else [""]):
         base = paths.canonical(place or ".", cwd, windows=world.windows)

@@ -88,7 +88,7 @@ def test_no_match_is_exit_code_one(rg):
 
 
 @pytest.mark.parametrize(
-    "words", [("--json", "foo", "."), ("-w", "foo", "."), ("-e", "a", "-e", "b", "."), ("-z", "a")]
+    "words", [("--json", "foo", "."), ("-w", "foo", "."), ("-e", "a", "-e", "b", "."), ("-z", "a"), ("foo", "absent")]
 )
 def test_what_is_not_held_is_not_answered(rg, words):
     assert isinstance(rg(*words), Unknown)

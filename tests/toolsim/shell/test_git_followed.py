@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from repos.snapshot import open_snapshot
-from toolsim.actions import GitMove, PutFile
+from toolsim.actions import GitMove, PutFile, Unknown
 from toolsim.marks import Unseen
 from toolsim.recorded_shell import RecordedRun, effects
 from toolsim.scaffolds.base import ScaffoldProfile
@@ -313,6 +313,37 @@ async def test_a_submodule_that_was_removed_is_back_with_the_commit(story, retol
     )  # fmt: skip
     answers, silent = await retold(story)
     assert answers > silent
+
+
+async def test_an_untracked_file_that_a_status_showed_keeps_its_name(story, retold):
+    story.shell("echo y > new")
+    story.tell("git status -sb", "git commit --allow-empty -m Second")
+    assert await retold(story) == (2 * len(QUESTIONS), 0)
+
+
+async def test_what_a_status_shows_while_head_is_unknown_is_kept_until_it_is(story, retold):
+    story.shell("echo y > new")
+    story.tell("git commit -q --allow-empty -m Second", "git status -sb", "git log --oneline -1")
+    answers, silent = await retold(story)
+    assert answers >= len(QUESTIONS), silent
+
+
+async def test_a_revision_that_only_somebodys_own_clone_may_have_is_not_denied(story, toolbox_cache, tmp_path):
+    async def nobody(run, view):
+        raise AssertionError(run)
+
+    for autonomous, told in ((False, Unknown), (True, ShellRun)):
+        snapshot = open_snapshot(tmp_path / "mirror", story.shell("git rev-parse HEAD").stdout.strip())
+        session = Session("s", "claude-code", "f", "l", cwd=story.place, autonomous=autonomous)
+        world = World.start(session, ScaffoldProfile("claude-code", cwd=story.place), snapshot, story.place)
+        world.apply(GitMove(origin=(("main", snapshot.commit),), found=("remote branches",)))
+        shell = SandboxShell(toolbox_cache, RepositorySource(tmp_path / "rollouts", "main", "../origin"))
+        try:
+            assert isinstance(
+                await shell.run(ShellCommand("git show origin/gone:a.py", story.place), world, nobody), told
+            )
+        finally:
+            await shell.close()
 
 
 async def test_merges_and_picks_never_give_a_wrong_answer(story, retold):
