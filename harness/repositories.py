@@ -29,6 +29,8 @@ _MOST_TEXTS = 80
 _POOL = 250
 _MOST_SEARCHED = 12
 _TELLING = 2
+# What a directory of the repository's name weighs: more than one name that stands in many directories (`README.md`).
+_NAMED = 1.5
 # Stands for the repository where nothing says which of its commits is meant.
 _TIP = "tip of the default branch"
 
@@ -227,14 +229,21 @@ def _root(known: KnownRepository, prefix: Prefix, shown: Shown, snapshot: Snapsh
     """
     votes = _votes(shown, snapshot)
     cwd = paths.canonical(prefix.session.cwd) if prefix.session.cwd else None
+    named = _named_so(known, cwd) if meant and cwd is not None else None
     if votes:
-        return max(votes, key=lambda d: (votes[d], d == cwd, -len(d), d))
+        voted = {d: votes.get(d, 0) + _NAMED * (d == named) for d in {*votes, named or cwd or ""}}
+        return max(voted, key=lambda d: (voted[d], d == cwd, -len(d), d))
     if not meant or cwd is None:
         return None
-    for directory in (cwd, *paths.ancestors(cwd)):
-        if directory.rpartition("/")[2].lower() in directory_names(known):
-            return directory if snapshot.kind(paths.relative(cwd, directory) or "") == "dir" else cwd
+    if named is not None:
+        return named if snapshot.kind(paths.relative(cwd, named) or "") == "dir" else cwd
     return cwd
+
+
+def _named_so(known: KnownRepository, cwd: str) -> str | None:
+    """The directory, or one above it, that has the repository's name."""
+    names = directory_names(known)
+    return next((d for d in (cwd, *paths.ancestors(cwd)) if d.rpartition("/")[2].lower() in names), None)
 
 
 def _votes(shown: Shown, snapshot: Snapshot) -> dict[str, int]:

@@ -12,11 +12,12 @@ from typing import Literal, TypeAlias
 
 from repos import worktree
 from repos.commits import refs_state
-from repos.errors import UnknownRevision
+from repos.errors import RepositoryError, UnknownRevision
 from repos.git import History, check_commit, run
 from repos.objects import ObjectReader, check
 from repos.refs import last_before, read_refs
 
+_FARTHEST = 1000
 _ID = re.compile(r"[0-9a-f]{4,64}(?:[~^]\d*)*")
 
 Kind: TypeAlias = Literal["file", "dir", "symlink", "submodule"]
@@ -86,6 +87,15 @@ class Snapshot:
         """The remote's default branch with its commit at a moment (Unix seconds), as its first-parent line tells."""
         return _default_tip(self.git_dir, refs_state(self.git_dir), before)
 
+    def default_apart(self, ahead: int, behind: int, before: float) -> tuple[str, str] | None:
+        """The remote's default branch with the commit that this one is so many commits ahead of and behind.
+
+        Looked for on the branch's first-parent line up to a moment (Unix seconds); `None` where no commit of it is.
+        """
+        tip = self.default_tip(before)
+        found = None if tip is None else _apart(self.git_dir, self.commit, tip[1], ahead, behind)
+        return None if tip is None or found is None else (tip[0], found)
+
     def reaches(self, commit: str, other: str) -> bool:
         """Whether the commit is the other one or was made on top of it."""
         return commit == other or _reaches(self.git_dir, commit, other)
@@ -137,6 +147,24 @@ def _default_tip(git_dir: Path, state: tuple[str, ...], before: float) -> tuple[
         return None
     found = last_before(git_dir, refs.branches[refs.default], before)
     return None if found is None else (refs.default, found)
+
+
+@lru_cache(maxsize=1024)
+def _apart(git_dir: Path, commit: str, tip: str, ahead: int, behind: int) -> str | None:
+    history = History(git_dir)
+    try:
+        line = history.ask("rev-list", "--first-parent", f"--max-count={_FARTHEST}", "--end-of-options", tip)
+    except RepositoryError:
+        return None
+    low, high = 0, len(line) - 1  # how far behind it is falls along the line
+    while low <= high:
+        middle = (low + high) // 2
+        counts = history.first("rev-list", "--left-right", "--count", f"{commit}...{line[middle]}")
+        left, right = (int(count) for count in (counts or "-1 -1").split())
+        if right == behind:
+            return line[middle] if left == ahead else None
+        low, high = (middle + 1, high) if right > behind else (low, middle - 1)
+    return None
 
 
 @lru_cache(maxsize=64)

@@ -45,6 +45,8 @@ def apply(files: Files, state: GitState, move: GitMove) -> GitState:
     branch, tips = _branch(state, move, None if "HEAD" in state.lost else before, lost)
     if move.dirty is not None and "HEAD" not in lost:
         staged = _settle(files, move.dirty, move.untracked, staged, lost)
+    elif move.dirty is not None:
+        _note(files, move.dirty, move.untracked)
     upstream = dict(state.upstream)
     if move.upstream != KEPT and branch:
         upstream[branch] = move.upstream
@@ -138,6 +140,8 @@ def _follow(files: Files, head: Snapshot, how: str) -> None:
         _unveil(files)
     for rel in differing - certain:
         _restore(files, rel)
+    for rel in head.submodules if how != "kept" else ():
+        files.marks.pop(paths.join(files.root, rel), None)
 
 
 def _return(files: Files) -> None:
@@ -212,13 +216,25 @@ def _settle(
             files.remove(key)
         elif key in uncertain or files.read(key) == files.tracked(key):
             files.put(key, Mark(files.serial, "file", None, files.mode(key), "changed, a status showed"))
-    for key in untracked:
-        if key in doubtful and key.endswith("/"):
+    _put_untracked(files, [key for key in untracked if key in doubtful])
+    return _staged(files, codes, staged, lost)
+
+
+def _put_untracked(files: Files, keys: Iterable[str]) -> None:
+    for key in keys:
+        if key.endswith("/"):
             files.make_directory(key.rstrip("/"))
             files.trees[key.rstrip("/")] = (Mark(files.serial, "open", reason="untracked, a status showed"),)
-        elif key in doubtful:
+        else:
             files.put(key, Mark(files.serial, "file", None, 0o100644, "untracked, a status showed"))
-    return _staged(files, codes, staged, lost)
+
+
+def _note(files: Files, dirty: tuple[str, ...], untracked: tuple[str, ...]) -> None:
+    """What a status shows without its HEAD being known: these differ from it, and those are there besides."""
+    for entry in dirty:
+        if not _certain(files, entry[3:]):
+            files.put(entry[3:], Mark(files.serial, "unknown", reason="changed, a status showed"))
+    _put_untracked(files, [key for key in untracked if not _certain(files, key.rstrip("/"))])
 
 
 def _settle_clean(files: Files, codes: Mapping[str, str], listed: set[str]) -> None:
@@ -228,7 +244,9 @@ def _settle_clean(files: Files, codes: Mapping[str, str], listed: set[str]) -> N
         rel = paths.relative(key, files.root)
         if not rel or key in codes or files.marks[key].state == "dir":
             continue
-        if rel in files.snapshot.manifest:
+        if rel in files.snapshot.submodules:
+            del files.marks[key]
+        elif rel in files.snapshot.manifest:
             if files.read(key) != files.tracked(key):
                 del files.marks[key]
         elif not _listed(key, listed) and not _ignored(files, key) and files.kind(key) in ("file", "unknown"):

@@ -43,6 +43,7 @@ _BY_REVISION = frozenset({
 })  # fmt: skip
 _STATUS: frozenset[Part] = frozenset({"HEAD", "index"})
 _TRACKING: frozenset[Part] = frozenset({"branch", "remote branches"})
+_DEFAULTS = (None, "", "main", "master")
 _PLACES = ("--show-toplevel", "--git-dir", "--is-inside-work-tree", "--show-prefix", "--git-common-dir", "--show-cdup",
            "--is-bare-repository", "--absolute-git-dir", "--is-inside-git-dir")  # fmt: skip
 
@@ -76,6 +77,12 @@ def missing(line: CommandLine, state: GitState) -> Part | None:
             if any(re.search(r"\borigin/HEAD\b", word) for word in invocation.arguments):
                 return "remote branches"
             needed = needs(invocation.arguments)
+            if needed >= _TRACKING and git_subcommand(invocation.arguments) == "status":
+                follows = state.upstream.get(state.branch or "")
+                if follows == "":
+                    needed -= {"remote branches"}
+                elif follows is None and "local branches" in state.lost and state.branch not in _DEFAULTS:
+                    return "local branches"
             for part in sorted(needed | ({"HEAD"} if "index" in needed else set())):
                 if part in state.lost:
                     return part
@@ -130,7 +137,7 @@ def _revisions(sub: str, rest: tuple[str, ...] | list[str], *, default: bool = T
             "--contains",
         ) or option.startswith(("--decorate", "--remotes", "--source")):
             yield from ("other refs", "remote branches")
-            if option in ("--all", "--branches", "--contains"):
+            if option in ("--all", "--branches", "--contains") or option.startswith("--decorate"):
                 yield "local branches"
         elif option in ("-g", "--walk-reflogs"):
             yield "log of HEAD"

@@ -219,13 +219,18 @@ def _pushed(command: GitCommand, world: World) -> Iterator[Mutation]:
 
 
 def _fetched(command: GitCommand, world: World) -> Iterator[Mutation]:
-    """Remote branches that a fetch moved; where it says nothing of the default branch, that is up to date."""
+    """Remote branches that a fetch moved; where it says nothing of the default branch, that is where it was shown last,
+    else up to date (a commit is older than the push that brings it, so that a guess by time may be too new)."""
     origin: dict[str, str] = {}
     if world.snapshot is not None and world.now is not None and not command.run.failed:
         tip = world.snapshot.default_tip(world.now)
         if tip is not None and set(command.words) <= {"origin", tip[0]}:
             name, commit = tip
-            if world.snapshot.reaches(commit, world.git.origin.get(name, commit)):
+            shown = None if "remote branches" in world.git.lost else world.git.origin.get(name)
+            silent = not command.hidden and not command.run.output.strip()
+            if shown is not None and silent:
+                origin[name] = shown
+            elif world.snapshot.reaches(commit, world.git.origin.get(name, commit)):
                 origin[name] = commit
     for match in _FETCHED.finditer(command.run.output):
         found = None if world.snapshot is None else world.snapshot.resolve(match["id"])

@@ -11,23 +11,25 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from toolsim import paths, recorded_git, shellparse, shown_by_git
-from toolsim.actions import Blur, Fact, MakeDirectory, MovePath, Mutation, PutFile, RemovePath
+from toolsim.actions import LOST, Blur, Fact, GitMove, MakeDirectory, MovePath, Mutation, PutFile, RemovePath
 from toolsim.recorded_tables import (
     FORMAT_SCRIPT,
     FORMATTERS,
     GENERATE_SCRIPT,
+    HEAD_MOVERS,
     MANIFESTS,
     PLAIN_GENERATORS,
+    REMOTE_MOVERS,
     WRITING_CODE,
 )
 
 if TYPE_CHECKING:
-    from toolsim.shellparse import Invocation
+    from toolsim.shellparse import Invocation, Redirection
     from toolsim.world import World
 
 _HEREDOC = re.compile(
@@ -66,11 +68,17 @@ def effects(run: RecordedRun, world: World) -> tuple[Mutation, ...]:
             continue
         for mutation in (
             *_invocation(inner, cwd, run, trial, loops=loops),
-            *_redirected(invocation, cwd, trial, written),
+            *_redirected(invocation.redirections, cwd, trial, written),
         ):
             found.append(mutation)
             trial.apply(mutation)
+    of_one = {redirection for invocation in line.invocations for redirection in invocation.redirections}
+    for mutation in _redirected([r for r in line.redirections if r not in of_one], cwd, trial, written):
+        found.append(mutation)
+        trial.apply(mutation)
     found.extend(PutFile(path, body.encode()) for path, body in written.items())
+    for mutation in shown_by_git.shown(run, world.key(run.cwd), trial):
+        found.append(mutation)
     found.append(Fact(f"ran: {run.command[:120]}", run.token))
     return tuple(_uncertain(m) for m in found) if run.failed else tuple(found)
 
@@ -103,8 +111,10 @@ def _is_literal(word: str) -> bool:
     return not re.search(r"[$`*?\[{]", word)
 
 
-def _redirected(invocation: Invocation, cwd: str, world: World, written: dict[str, str]) -> Iterator[Mutation]:
-    for redirection in invocation.redirections:
+def _redirected(
+    redirections: Iterable[Redirection], cwd: str, world: World, written: dict[str, str]
+) -> Iterator[Mutation]:
+    for redirection in redirections:
         target = redirection.target
         if (
             redirection.operator.startswith("<")
@@ -116,7 +126,12 @@ def _redirected(invocation: Invocation, cwd: str, world: World, written: dict[st
         if _is_literal(target):
             path = _resolve(target, cwd, world)
             if path not in written:
-                yield Blur(path, "written by a command", scope="content")
+                yield _written(path, "written by a command", world)
+
+
+def _written(path: str, reason: str, world: World) -> Blur:
+    """A file was written whose text is not known, and it may not have been there before."""
+    return Blur(path, reason, "content" if world.kind(path) == "file" else "all")
 
 
 def _invocation(invocation: Invocation, cwd: str, run: RecordedRun, world: World, *, loops: bool) -> Iterator[Mutation]:
@@ -137,7 +152,7 @@ def _invocation(invocation: Invocation, cwd: str, run: RecordedRun, world: World
         yield Blur(world.root + "/", "patched", scope="content")
     elif name in ("curl", "wget"):
         names = [b for a, b in zip(invocation.arguments, invocation.arguments[1:], strict=False) if a in ("-o", "-O")]
-        yield from (Blur(_resolve(n, cwd, world), "downloaded", scope="content") for n in names if _is_literal(n))
+        yield from (_written(_resolve(n, cwd, world), "downloaded", world) for n in names if _is_literal(n))
     else:
         yield from _program(name, invocation, words, cwd, run, world)
 
@@ -158,7 +173,7 @@ def _file_program(name: str, words: list[str], cwd: str, world: World) -> Iterat
                 else (Blur(path, "touched", scope="content"),)
             )
     elif name in ("tee", "truncate", "ln"):
-        yield from (Blur(path, f"written by {name}", scope="content") for path in full[-1 if name == "ln" else 0 :])
+        yield from (_written(path, f"written by {name}", world) for path in full[-1 if name == "ln" else 0 :])
     elif len(full) >= 2:
         yield from _copy_or_move(name, full[:-1], full[-1], world)
 
@@ -194,7 +209,7 @@ def _copy_or_move(name: str, sources: list[str], target: str, world: World) -> I
         elif world.kind(source) == "dir":
             yield Blur(place + "/", "copied")
         else:
-            yield Blur(place, "copied from an unknown file", scope="content")
+            yield _written(place, "copied from an unknown file", world)
 
 
 def _touched(words: list[str], cwd: str, world: World, reason: str, *, everywhere: bool) -> Iterator[Mutation]:
@@ -212,6 +227,13 @@ def _program(
 ) -> Iterator[Mutation]:
     base = cwd if paths.relative(cwd, world.root) is not None else world.root
     text = " ".join((name, *invocation.arguments))
+    if HEAD_MOVERS.match(text):
+        yield GitMove(LOST, LOST, lost=("remote branches", "other refs", "log of HEAD"))
+        yield Blur(world.root + "/", text[:60], "head")
+        return
+    if REMOTE_MOVERS.match(text):
+        yield GitMove(lost=("remote branches",))
+        return
     for pattern, suffixes in FORMATTERS:
         if pattern.match(text):
             named = [_resolve(w, cwd, world) for w in words if _is_literal(w)]

@@ -54,3 +54,12 @@ WRITING_CODE = re.compile(
     r"os\.(rename|remove|replace|unlink)|fs\.(rename|unlink|rm|copy)|File\.write"
 )
 """Inline code that writes files."""
+
+HEAD_MOVERS = re.compile(
+    r"gh (?:pr (?:checkout|co)|repo sync)\b|gh pr merge\b.* (?:-\w*d\b|--delete-branch)|workmux merge\b"
+    r"|gt (?:sync|co|checkout|up|down|top|bottom|restack|create|modify|move)\b|git-town\b|hub (?:pr checkout|sync)\b"
+)
+"""Programs that check out, merge or rebase by git."""
+
+REMOTE_MOVERS = re.compile(r"gh (?:pr (?:merge|update-branch)|repo sync|release create)\b|gt submit\b")
+"""Programs that push, or merge on the remote and fetch."""

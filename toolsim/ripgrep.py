@@ -6,6 +6,7 @@ ripgrep has no order of files; they are given sorted by path. Written after the 
 from __future__ import annotations
 
 import posixpath
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
@@ -24,11 +25,19 @@ _FLAGS = {
     "-S": "smart", "--smart-case": "smart", "-s": "exact", "-F": "fixed", "--fixed-strings": "fixed", "-l": "names",
     "--files-with-matches": "names", "-c": "count", "--count": "count", "--hidden": "hidden", "-H": "with_name",
     "--with-filename": "with_name", "-I": "no_name", "--no-filename": "no_name", "--no-heading": "plain", "-w": "word",
+    "--files": "files",
 }  # fmt: skip
 _VALUED = {
     "-g": "glob", "--glob": "glob", "-t": "type", "--type": "type", "-A": "after", "--after-context": "after",
     "-B": "before", "--before-context": "before", "-C": "context", "--context": "context", "-e": "pattern",
 }  # fmt: skip
+
+
+_LITERAL_NEWLINE = """rg: the literal "\\n" is not allowed in a regex
+
+Consider enabling multiline mode with the --multiline flag (or -U for short).
+When multiline mode is enabled, new line characters can be matched.
+"""
 
 
 @dataclass(slots=True)
@@ -43,33 +52,71 @@ class _Asked:
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """What the run prints and its exit code."""
+    """What the run prints, errors before all else, and its exit code."""
 
     stdout: str
     exit_code: int
+    stderr: str = ""
 
 
-def answer(argv: Sequence[str], cwd: str, world: World) -> Answered | Unknown:
-    """The output of `rg` called so in the directory; `Unknown` for options that are not held and text that is not."""
+def answer(argv: Sequence[str], cwd: str, world: World, stdin: str | None = None) -> Answered | Unknown:
+    """The output of `rg` called so in the directory; `Unknown` for options that are not held and text that is not.
+
+    `stdin` is what a pipe feeds it, `None` without one: then the directory itself is searched where no place is named.
+    """
     asked = _parse(argv[1:])
     if isinstance(asked, Unknown):
         return asked
-    patterns = asked.valued.get("pattern") or asked.words[:1]
-    places = asked.words if asked.valued.get("pattern") else asked.words[1:]
-    if len(patterns) != 1 or not places:
-        return Unknown("rg over its input, or for several patterns")
+    lists = "files" in asked.flags
+    patterns = [] if lists else asked.valued.get("pattern") or asked.words[:1]
+    places = asked.words if lists or asked.valued.get("pattern") else asked.words[1:]
+    if len(patterns) != (not lists):
+        return Unknown("rg for no pattern, or for several")
+    if patterns and re.search(r"(?<!\\)(?:\\\\)*\\n", patterns[0]) and "fixed" not in asked.flags:
+        return Answered("", 2, _LITERAL_NEWLINE)
+    if not places and stdin is not None and not lists:
+        return _filtered(stdin, patterns[0], asked)
+    gone = [place for place in places if world.kind(paths.canonical(place, cwd, windows=world.windows)) == "absent"]
+    if len(gone) == 1 == len(places):
+        return Unknown("rg's words for its only place, which is not there: they differ by version")
     found: list[tuple[str, Match]] = []
-    for place in places:
-        base = paths.canonical(place, cwd, windows=world.windows)
-        matches = search.grep(Grep(patterns[0], base, _options(asked, patterns[0])), world)
+    for place in [place for place in places if place not in gone] or ([] if places else [""]):
+        base = paths.canonical(place or ".", cwd, windows=world.windows)
+        options = _options(asked, patterns[0] if patterns else "")
+        matches = _files(base, options, world) if lists else search.grep(Grep(patterns[0], base, options), world)
         if not isinstance(matches, Matches):
             return matches if isinstance(matches, Unknown) else Unknown(f"what rg says of {place}")
         found += [(_spelt(match.path, base, place), match) for match in matches.matches]
+    errors = "".join(f"rg: {place}: No such file or directory (os error 2)\n" for place in gone)
     if any(len(match.text) > _COLUMN_LIMIT for _, match in found):
         return Unknown("very long lines")
-    several = len(places) > 1 or world.kind(paths.canonical(places[0], cwd, windows=world.windows)) == "dir"
-    lines = list(_lines(found, asked, named=(several or "with_name" in asked.flags) and "no_name" not in asked.flags))
-    return Answered("".join(f"{line}\n" for line in lines), 0 if lines else 1)
+    if lists:
+        lines = [name for name, _ in found]
+    else:
+        several = len(places) != 1 or world.kind(paths.canonical(places[0], cwd, windows=world.windows)) == "dir"
+        named = (several or "with_name" in asked.flags) and "no_name" not in asked.flags
+        lines = list(_lines(found, asked, named=named))
+    return Answered("".join(f"{line}\n" for line in lines), 2 if gone else 0 if lines else 1, errors)
+
+
+def _files(base: str, options: JsonObject, world: World) -> Matches | Unknown:
+    if world.kind(base) == "file":
+        return Matches((Match(world.key(base), 1, ""),))
+    files = search.searched_files(base, options, world)
+    return files if isinstance(files, Unknown) else Matches(tuple(Match(path, 1, "") for path in files))
+
+
+def _filtered(text: str, pattern: str, asked: _Asked) -> Answered | Unknown:
+    options = _options(asked, pattern)
+    compiled = search.compile_pattern(Grep(pattern, "", options))
+    if isinstance(compiled, Unknown):
+        return compiled
+    if asked.valued.keys() - {"pattern"} or asked.flags & {"names", "count", "with_name"} or "\0" in text:
+        return Unknown("rg's options over its input")
+    kept = [(n, line) for n, line in enumerate(text.splitlines(), 1) if compiled.search(line)]
+    numbered = "numbers" in asked.flags
+    lines = [f"{n}:{line}\n" if numbered else f"{line}\n" for n, line in kept]
+    return Answered("".join(lines), 0 if lines else 1)
 
 
 def _parse(words: Sequence[str]) -> _Asked | Unknown:

@@ -19,6 +19,7 @@ from toolsim.marks import Unseen
 from toolsim.paths import relative
 
 if TYPE_CHECKING:
+    from toolsim.trajectory import JsonObject
     from toolsim.world import World
 
 TYPES = {
@@ -83,6 +84,15 @@ def _doubt(found: list[Match], pattern: re.Pattern[str], action: Grep, world: Wo
     """Why a search that passes over no ignored files may find more."""
     names = list(dict.fromkeys(match.path for match in found))
     return artefacts.copies(names, action.path, world) or artefacts.listed(pattern, action.path, world)
+
+
+def searched_files(base: str, options: JsonObject, world: World) -> tuple[str, ...] | Unknown:
+    """The files that a search below the directory looks into, sorted by path."""
+    files = world.files_under(base)
+    if isinstance(files, Unseen) or world.kind(base) != "dir":
+        return Unknown("what files there are")
+    action, key = Grep("", base, options), world.key(base)
+    return tuple(path for path in files if _searched(path, key, world, action))
 
 
 def compile_pattern(action: Grep) -> re.Pattern[str] | Unknown:

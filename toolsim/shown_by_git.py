@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from toolsim import paths, shellparse
@@ -12,6 +13,7 @@ from toolsim.recorded_head import GitCommand, git_command, is_this_tree
 
 if TYPE_CHECKING:
     from toolsim.recorded_shell import RecordedRun
+    from toolsim.shellparse import Invocation
     from toolsim.world import World
 
 _SECTIONS = {
@@ -19,34 +21,72 @@ _SECTIONS = {
 }  # fmt: skip
 _TRACKING = re.compile(
     r"Your branch (?P<how>is up to date with|is ahead of|is behind|and) '(?P<name>[^']+)'(?: by (?P<by>\d+) commit|.?)"
+    r"(?: have diverged,\nand have (?P<ahead>\d+) and (?P<behind>\d+) different commits each)?"
 )
+_APART = re.compile(r"(?: \[(?:ahead (?P<ahead>\d+))?(?:, )?(?:behind (?P<behind>\d+))?\])?")
+_SHORT = {"-sb", "-bs", "-s", "--short", "--porcelain"}
 _SHORT_TRACKING = re.compile(r"## (?P<branch>\S+?)(?:\.\.\.(?P<name>\S+)(?P<more> \[.*\])?)?")
 _STATUS_LINE = re.compile(r"^(?P<code>[ MADRCTU?!]{2}) (?P<path>.+)$")
 
 
 def shown(run: RecordedRun, cwd: str, world: World) -> Iterator[Mutation]:
-    """What the output of a read-only line shows: where HEAD is, which branch, which files differ."""
+    """What the output of a line shows: where HEAD is, which branch, which files differ; `world` is after it."""
     line = shellparse.parse(run.command)
-    if run.failed or not line.ok or len(line.invocations) != 1 or line.redirections or line.keywords:
+    if run.failed or not line.ok or line.keywords or world.snapshot is None:
         return
-    invocation = line.invocations[0]
-    if invocation.name != "git" or world.snapshot is None:
-        return
-    command = git_command(invocation, cwd, run, world)
-    if not is_this_tree(command.cwd, world):
-        return
+    cwd, invocations = _after_cd(line.invocations, cwd, world)
+    if len(invocations) == 1 and not line.redirections and invocations[0].name == "git":
+        command = git_command(invocations[0], cwd, run, world)
+        if is_this_tree(command.cwd, world):
+            yield from _shown_alone(command, world)
+    elif len(invocations) > 1:
+        yield from _shown_beside(invocations, cwd, run, world)
+
+
+def _after_cd(invocations: Sequence[Invocation], cwd: str, world: World) -> tuple[str, Sequence[Invocation]]:
+    at = 0
+    while at < len(invocations) and invocations[at].name == "cd" and len(invocations[at].arguments) == 1:
+        word = invocations[at].arguments[0]
+        if re.search(r"[$`*?~-]|^$", word) and not re.fullmatch(r"[\w./-]+", word):
+            break
+        cwd = paths.canonical(word, cwd, windows=world.windows)
+        at += 1
+    return cwd, invocations[at:]
+
+
+def _shown_alone(command: GitCommand, world: World) -> Iterator[Mutation]:
+    output = command.run.output
     if command.sub == "status":
         yield from _shown_status(command, world)
     elif command.sub == "log" and not command.words:
-        first = re.match(r"(?:commit )?([0-9a-f]{7,40})\b", run.output)
+        first = re.match(r"(?:commit )?([0-9a-f]{7,40})\b", output)
         usual = all(re.fullmatch(r"-\d+|-n\d*|--oneline|--stat|--no-pager|--decorate\S*", o) for o in command.rest)
         yield from _head_at(first.group(1) if first and usual else None, world)
     elif command.sub == "rev-parse" and command.rest in (("HEAD",), ("--verify", "HEAD"), ("--short", "HEAD")):
-        yield from _head_at(run.output.strip(), world)
+        yield from _head_at(output.strip(), world)
     elif command.sub == "branch" and command.rest == ("--show-current",):
-        yield from _on_branch(run.output.strip(), world)
+        yield from _on_branch(output.strip(), world)
     elif command.sub == "rev-parse" and command.rest == ("--abbrev-ref", "HEAD"):
-        yield from _on_branch(run.output.strip().removesuffix("HEAD"), world)
+        yield from _on_branch(output.strip().removesuffix("HEAD"), world)
+
+
+def _shown_beside(invocations: Sequence[Invocation], cwd: str, run: RecordedRun, world: World) -> Iterator[Mutation]:
+    """A short status with its branch among other commands: its first line marks where it begins, and nothing where it
+    ends, so that the files are read only where it is the last command.
+    """
+    headers = [m.start() for m in re.finditer(r"^## \S", run.output, re.M)]
+    statuses = [i for i in invocations if i.name == "git" and shellparse.git_subcommand(i.arguments) == "status"]
+    if len(headers) != 1 or len(statuses) != 1 or "|" in run.command.replace("||", ""):
+        return
+    command = git_command(statuses[0], cwd, run, world)
+    if not _SHORT & set(command.rest) or not is_this_tree(command.cwd, world):
+        return
+    text = run.output[headers[0] :]
+    if statuses[0] is not invocations[-1]:
+        text = text.partition("\n")[0]
+        yield from _shown_header(text, world)
+    else:
+        yield from _shown_status(replace(command, run=replace(run, output=text)), world)
 
 
 def _head_at(name: str | None, world: World) -> Iterator[Mutation]:
@@ -67,16 +107,35 @@ def _on_branch(name: str, world: World) -> Iterator[Mutation]:
         yield GitMove(branch=name)
 
 
-def _tracked(name: str | None, ahead: int | None, world: World) -> GitMove:
-    """The branch follows `name` (`None`: nothing), which HEAD is so many commits ahead of (`None`: not only ahead)."""
+def _tracked(name: str | None, apart: tuple[int, int] | None, world: World) -> GitMove:
+    """The branch follows `name` (`None`: nothing), which HEAD is so many commits ahead of and behind."""
     if name is None:
         return GitMove(upstream="")
     remote, _, branch = name.partition("/")
-    head = None if world.snapshot is None or "HEAD" in world.git.lost else world.snapshot.commit
-    tip = None if head is None or ahead is None or world.snapshot is None else world.snapshot.resolve(f"{head}~{ahead}")
+    tip = None if apart is None or "HEAD" in world.git.lost else _apart(branch, apart, world)
     if tip is None or remote != "origin":
         return GitMove(upstream=name, lost=("remote branches",))
     return GitMove(upstream=name, origin=((branch, tip),), found=("remote branches",))
+
+
+def _apart(branch: str, apart: tuple[int, int], world: World) -> str | None:
+    ahead, behind = apart
+    if world.snapshot is None:
+        return None
+    if not behind:
+        return world.snapshot.resolve(f"{world.snapshot.commit}~{ahead}")
+    known = None if world.now is None else world.snapshot.default_apart(ahead, behind, world.now)
+    return known[1] if known is not None and known[0] == branch else None
+
+
+def _shown_header(line: str, world: World) -> Iterator[Mutation]:
+    header = _SHORT_TRACKING.fullmatch(line)
+    if header is None:
+        return
+    yield from _on_branch(header["branch"], world)
+    told = _APART.fullmatch(header["more"] or "")
+    apart = None if told is None else (int(told["ahead"] or 0), int(told["behind"] or 0))
+    yield _tracked(header["name"], apart, world)
 
 
 def _shown_status(command: GitCommand, world: World) -> Iterator[Mutation]:
@@ -91,12 +150,8 @@ def _shown_status(command: GitCommand, world: World) -> Iterator[Mutation]:
     elif not any(re.match(r"-\w*s|--short", o) for o in command.rest):
         yield from _shown_long_status(lines, base, world)
         return
-    if lines and (header := _SHORT_TRACKING.fullmatch(lines[0])):
-        yield from _on_branch(header["branch"], world)
-        more, ahead = header["more"], re.fullmatch(r" \[ahead (\d+)\]", header["more"] or "")
-        yield _tracked(header["name"], int(ahead[1]) if ahead else 0 if more is None else None, world)
-        lines = lines[1:]
-    elif lines and lines[0].startswith("## "):
+    if lines and lines[0].startswith("## "):
+        yield from _shown_header(lines[0], world)
         lines = lines[1:]
     matches = [_STATUS_LINE.match(line) for line in lines]
     if not all(matches) or any(m and (m["path"].startswith('"') or " -> " in m["path"]) for m in matches):
@@ -107,15 +162,20 @@ def _shown_status(command: GitCommand, world: World) -> Iterator[Mutation]:
     yield GitMove(dirty=dirty, untracked=untracked)
 
 
+def _told_apart(told: re.Match[str]) -> tuple[int, int] | None:
+    by = int(told["by"] or 0)
+    if told["how"] == "and":
+        return (int(told["ahead"]), int(told["behind"])) if told["ahead"] else None
+    return (by, 0) if told["how"] == "is ahead of" else (0, by)
+
+
 def _shown_long_status(lines: list[str], base: str, world: World) -> Iterator[Mutation]:
     if not lines or (on := re.fullmatch(r"On branch (\S+)|HEAD detached .*", lines[0])) is None:
         return
     yield from _on_branch(on.group(1) or "", world)
     if on.group(1):
-        told = _TRACKING.match(lines[1] if len(lines) > 1 else "")
-        even, ahead = told and told["how"] == "is up to date with", told and told["how"] == "is ahead of"
-        by = 0 if even else int(told["by"]) if told and ahead and told["by"] else None
-        yield _tracked(told["name"] if told else None, by, world)
+        told = _TRACKING.match("\n".join(lines[1:3]))
+        yield _tracked(told["name"] if told else None, _told_apart(told) if told else None, world)
     codes: dict[str, str] = {}
     untracked: list[str] = []
     section = ""

@@ -385,9 +385,11 @@ class ToolSimulator:
             BudgetExceeded: a limit was reached.
         """
         if run.argv[0].rpartition("/")[2] == "rg" and self._stands("computed"):
-            found = ripgrep.answer(run.argv, run.cwd, self._permitted(view))
+            found = ripgrep.answer(run.argv, run.cwd, self._permitted(view), run.stdin)
             if isinstance(found, ripgrep.Answered):
-                return ProgramResult(found.stdout, "", found.exit_code), "computed", {}
+                printed = ProgramResult(found.stdout, found.stderr, found.exit_code, errors_first=True)
+                return printed, "computed", {}
+            job_call.passed["computed"] = found.reason
         if self._stands("connector"):
             sourced, _ = await self._sources.ask(Query(argv=run.argv), job_call.world.as_of)
             if sourced is not None and sourced.exact:

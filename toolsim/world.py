@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from toolsim import gitmoves, merkle, paths, perform
 from toolsim.actions import (
+    LOST,
     Action,
     Advance,
     Blur,
@@ -90,7 +91,13 @@ class World:
         files = Files(snapshot, paths.canonical(spelt), ignore_rules(snapshot))
         cwd = paths.canonical(session.cwd or spelt)
         git = GitState(session.repository.branch, lost=frozenset() if session.autonomous else OF_A_PERSON)
-        return cls(files, profile, cwd, {}, session.started_at, as_of, windows, git=git)
+        world = cls(files, profile, cwd, {}, session.started_at, as_of, windows, git=git)
+        recorded = session.repository.commit
+        if snapshot is not None and recorded and recorded != snapshot.commit and snapshot.resolve(recorded) is None:
+            # work that was never pushed: the base is a guess, and HEAD's files are known once HEAD is
+            world.apply(GitMove(LOST))
+            world.apply(Blur(files.root.rstrip("/") + "/", "the recorded commit is not at hand", "head"))
+        return world
 
     def fork(self) -> World:
         """An independent copy; contents, snapshot and ignore rules are shared."""

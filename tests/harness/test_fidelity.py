@@ -32,6 +32,9 @@ def named(recorded: str, answered: str, command: str = "") -> str:
         ("Bash(ls -la)", f"{LONG}-rw-r--r-- 1 a a 5 Mar  3 10:02 x", f"{LONG}-rw-r--r-- 1 a a 5 Nov 12 2025 x"),
         ("Bash(date)", f"{LONG}Tue Mar 3 10:02:11", f"{LONG}Tue Mar 3 23:59:00"),
         ("Bash(date -I)", f"{LONG}2026-03-03", f"{LONG}2025-01-01"),
+        ("Bash(date -u +%Y%m%dT%H%M%SZ)", f"{LONG}20260626T221618Z", f"{LONG}20260626T221619Z"),
+        ("Bash(a=$(mktemp); echo $a)", f"{LONG}/tmp/tmp.q0o1M2Fdf3", f"{LONG}/tmp/tmp.o12U6iGacL"),
+        ("Bash(mktemp /tmp/x.XXXXXX.md)", f"{LONG}/tmp/x.0pT8E8.md", f"{LONG}/tmp/x.ksJ7VM.md"),
         ("", LONG.replace("\n", "\r\n"), LONG),
     ],
 )
@@ -50,6 +53,7 @@ def test_what_is_form_only_is_masked(command, recorded, answered):
         ("Bash(pytest)", f"{LONG}3 passed in 0.12s", f"{LONG}3 failed in 0.12s"),
         ("Bash(ls)", f"{LONG}Mar  3 10:02 x", f"{LONG}Mar  4 10:02 x"),
         ("Bash(update)", f"{LONG}10:02", f"{LONG}10:03"),
+        ("Bash(mktemp -d; ls)", f"{LONG}first.module", f"{LONG}other.module"),
         ("", LONG, LONG.replace("line 7", "line 8")),
         ("", "a", ""),
         ("", "", "a"),
@@ -123,6 +127,19 @@ def test_the_masks_of_a_command_line_do_not_touch_other_tools():
     call = ToolCall("1", "Write", {"file_path": "/a", "content": "git commit"})
     one, other = ToolResult("1", f"{LONG}1a2b3c4"), ToolResult("1", f"{LONG}9f8e7d6")
     assert grade_results(one, other, call, "claude-code").name == "different"
+
+
+@pytest.mark.parametrize(
+    ("tokens", "lines", "expected"), [(900, 40, "order"), (901, 40, "different"), (900, 41, "different")]
+)
+def test_a_cut_output_without_an_order_is_known_by_what_it_was_before_the_cut(tokens, lines, expected):
+    def cut(count, total, text):
+        head = f"Original token count: {count}\nOutput:\nTotal output lines: {total}\n\n"
+        return f"{head}{text}:1:a\n…100 tokens truncated…\n{text}:9:z\n{LONG}"
+
+    one, other = cut(900, 40, "src/a.py"), cut(tokens, lines, "src/b.py")
+    assert grade(one, other, "rg a", ordered=False).name == expected
+    assert grade(one, other, "cat a").name == "different"
 
 
 def test_a_text_of_which_more_than_a_fifth_is_masked_is_only_near():

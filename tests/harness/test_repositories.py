@@ -128,6 +128,7 @@ def test_what_was_read_after_git_moved_the_tree_says_nothing(history):
         ("D:\\src\\thing", "D:\\src\\thing\\pkg\\a.py", "D:\\src\\thing"),
         ("/private/tmp/x", "/tmp/x/pkg/a.py", "/tmp/x"),
         ("/elsewhere", "/renamed/pkg/a.py", "/renamed"),
+        (ROOT, f"{ROOT}/.notes/README.md", ROOT),
     ],
 )
 def test_the_root_is_where_the_read_files_are_in_the_sessions_spelling(history, cwd, path, root):

@@ -141,6 +141,19 @@ def test_certain_effects_of_commands_are_applied(ran):
     assert world.read("new.txt") == b""
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        "mkdir -p t && gh api x > t/x.log && wc -l t/x.log", "mkdir -p t; curl -o t/x.log u",
+        "mkdir -p t; ls | tee t/x.log", "mkdir -p t; cp /var/x.log t/x.log",
+    ],
+)  # fmt: skip
+def test_a_file_that_a_command_made_is_not_taken_for_absent(ran, command):
+    world = ran(command)
+    assert isinstance(world.read("t/x.log"), Unseen)
+    assert isinstance(world.read("t/y.log"), Absent)
+
+
 def test_a_quoted_here_document_is_the_content_of_the_file(ran):
     assert ran("cat > n.txt <<'EOF'\na $x\nb\nEOF\n").read("n.txt") == b"a $x\nb\n"
     assert ran("cat <<EOF > n.txt\nplain\nEOF\n").read("n.txt") == b"plain\n"

@@ -57,6 +57,7 @@ _EXIT = re.compile(
     r"(?P<lines>Total output lines: \d+\n)?Output:\n(?P<body>.*)",
     re.DOTALL,
 )
+_TOLD_SHELL = re.compile(r"<environment_context>.*?<shell>(bash|zsh|sh)</shell>", re.S)
 _CUT = re.compile(r"…\d+ tokens truncated…")
 _WARNING = "Warning: truncated output (original token count: "
 _SHELLS = frozenset({"exec_command", "shell", "shell_command", "local_shell", "container.exec", "unified_exec"})
@@ -91,7 +92,7 @@ class CodexScaffold:
         forms.pop("", None)
         form = forms.most_common(1)[0][0] if forms else "chunk"
         userland = "bsd" if cwd.startswith("/Users/") else "powershell" if paths.is_windows(cwd) else "gnu"
-        shell = "zsh" if userland == "bsd" else "bash"
+        shell = _shell_told(messages) or ("zsh" if userland == "bsd" else "bash")
         parameters = {"exec_form": form, "truncation": truncation}
         return ScaffoldProfile(self.name, session.agent_version, userland, shell, cwd, parameters, unexplained)
 
@@ -285,6 +286,12 @@ def _recorded_changes(result: ToolResult) -> dict[str, dict] | None:  # type: ig
 def _compact(value: JsonObject) -> str:
     """JSON as serde writes it."""
     return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+
+
+def _shell_told(messages: Sequence[Message]) -> str | None:
+    """The shell that the scaffold tells its model of, before the first turn."""
+    told = (_TOLD_SHELL.search(m.text) for m in messages if m.role == "user" and m.origin == "harness")
+    return next((match.group(1) for match in told if match), None)
 
 
 def _version(text: str | None) -> tuple[int, ...]:

@@ -41,13 +41,17 @@ class ProgramRun:
 
 @dataclass(frozen=True, slots=True)
 class ProgramResult:
-    """What the program printed and did; `mutations` were validated and take effect before the next stage reads."""
+    """What the program printed and did; `mutations` were validated and take effect before the next stage reads.
+
+    `errors_first` says in which order the two streams were written.
+    """
 
     stdout: str
     stderr: str
     exit_code: int
     duration: float = 0.0
     mutations: tuple[Mutation, ...] = ()
+    errors_first: bool = False
 
 
 ProgramRunner: TypeAlias = Callable[[ProgramRun, "World"], Awaitable[ProgramResult]]

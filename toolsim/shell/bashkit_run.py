@@ -324,6 +324,8 @@ class CommandRun:
             self._inner[-1].append((result.stdout, result.stderr))
             self._running[-1].cancel()
             return self._result("", "", 143)
+        if result.errors_first and result.stdout and result.stderr:
+            self._is.unordered = True  # bashkit writes output first
         return self._result(result.stdout, result.stderr, result.exit_code)
 
     @property

@@ -20,6 +20,12 @@ _GIT_NAMES = (
     "x.lock",
 )  # fmt: skip
 _MACHINE = re.compile(r"(?<![\w.])/(?:proc|sys)/")
+_NO_REVISION = re.compile(
+    r"^(?:fatal|error): (?:invalid object name|unable to resolve revision|ambiguous argument '.*': unknown revision"
+    r"|bad (?:revision|object)|not a valid (?:object|commit) name|invalid reference|pathspec '[^'.]*' did not match"
+    r"|'.*' is not a commit and a branch)",
+    re.M | re.I,
+)
 _REFUSED = ("__code=", "Read-only file system", "Operation not permitted", "Resource temporarily unavailable", "bwrap:")
 
 
@@ -57,6 +63,11 @@ def doubt(traces: Traces, parsed: CommandLine, cwd: str, real: frozenset[str], h
     if text := next((t for t in _REFUSED if t in traces.errors), None):
         return Unknown(f"the sandbox itself got in the way: {text}")
     return None
+
+
+def revision_doubt(errors: str) -> Unknown | None:
+    """git knows no such revision; somebody's own clone may have had it, on a branch that is gone by now."""
+    return Unknown("whether the session's own clone had that revision") if _NO_REVISION.search(errors) else None
 
 
 def zsh_doubt(errors: str) -> Unknown | None:

@@ -22,6 +22,7 @@ _ENTRY = struct.Struct("<QQQQII")
 _ATTR_OUT = struct.Struct("<QII")
 _OPEN_OUT = struct.Struct("<QIi")
 _IO_IN = struct.Struct("<QQIIQII")
+_DIRENT = struct.Struct("<QQII")
 _INIT_OUT = struct.Struct("<IIIIHHIIHHII24x")
 _STATFS = struct.Struct("<QQQQQIIII24x")
 
@@ -57,7 +58,13 @@ class Files(Protocol):
         """What stands at the absolute path; asked once for each path of one mount."""
 
     def listed(self, path: str, pid: int) -> None:
-        """Process `pid` asks for the names in the directory (it always lists as empty)."""
+        """Process `pid` asks for the names in the directory."""
+
+    def names_in(self, path: str) -> tuple[str, ...]:
+        """The names of the files in the directory that a listing shows; others may be there to be looked up."""
+
+    def opened(self, path: str) -> None:
+        """A file is opened for its content."""
 
     def written(self, path: str, data: bytes) -> None:
         """Data written to a stream."""
@@ -76,7 +83,7 @@ class Server(threading.Thread):
         self._operations: dict[int, Callable[[int, bytes], bytes | int]] = {
             _INIT: self._init, _LOOKUP: self._lookup, _GETATTR: self._getattr, _SETATTR: self._getattr,
             _READLINK: lambda node, _: self._nodes[node].content, _OPEN: self._open, _READ: self._read,
-            _WRITE: self._write, _OPENDIR: lambda *_: _OPEN_OUT.pack(0, 0, 0), _READDIR: lambda *_: b"",
+            _WRITE: self._write, _OPENDIR: lambda *_: _OPEN_OUT.pack(0, 0, 0), _READDIR: self._readdir,
             _STATFS_OP: lambda *_: _STATFS.pack(0, 0, 0, 0, 0, 4096, 255, 4096, 0),
             **dict.fromkeys((_RELEASE, _FSYNC, _RELEASEDIR, _FSYNCDIR), lambda *_: b""),
         }  # fmt: skip
@@ -132,7 +139,21 @@ class Server(threading.Thread):
     def _getattr(self, node: int, _body: bytes) -> bytes:
         return _ATTR_OUT.pack(_VALID, 0, 0) + self._attributes(node, self._nodes[node])
 
+    def _readdir(self, node: int, body: bytes) -> bytes:
+        _, offset, size, *_ = _IO_IN.unpack_from(body)
+        found = b""
+        for number, name in enumerate(self._files.names_in(self._paths[node])[offset:], offset + 1):
+            text = os.fsencode(name)
+            entry = _DIRENT.pack(1, number, len(text), stat.S_IFREG >> 12) + text
+            entry += bytes(-len(entry) % 8)
+            if len(found) + len(entry) > size:
+                break
+            found += entry
+        return found
+
     def _open(self, node: int, _body: bytes) -> bytes:
+        if not self._nodes[node].stream:
+            self._files.opened(self._paths[node])
         return _OPEN_OUT.pack(0, _DIRECT_IO | _NON_SEEKABLE if self._nodes[node].stream else 0, 0)
 
     def _read(self, node: int, body: bytes) -> bytes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Coroutine, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,7 +27,7 @@ from toolsim.errors import ShellError
 from toolsim.shell import clock as clocks
 from toolsim.shell import launch
 from toolsim.shell.base import Hearer, ProgramResult, ProgramRun, ProgramRunner, ShellCommand, ShellRun
-from toolsim.shell.doubts import Traces, doubt, zsh_doubt
+from toolsim.shell.doubts import Traces, doubt, revision_doubt, zsh_doubt
 from toolsim.shell.layout import Layout, lay_out
 from toolsim.shell.limits import Disk, Limits
 from toolsim.shell.spool import MAX_STATE, MAX_WAITING, VEIL, Request, Spool
@@ -298,7 +298,7 @@ class CommandRun:
                 self._halt()
                 return None
             kept = tuple(m for m in result.mutations if not isinstance(m, Blur))
-            return ProgramResult(result.stdout, result.stderr, result.exit_code, result.duration, kept)
+            return replace(result, mutations=kept)
         return result
 
     def _more_after(self, name: str) -> bool:
@@ -361,6 +361,8 @@ class CommandRun:
         reason = doubt(traces, s.parsed, cwd, territory.real, (str(self._scratch), str(s.toolbox.root), *lowers))
         if reason is None and s.world.profile.shell == "zsh":
             reason = zsh_doubt(traces.errors)
+        if reason is None and "local branches" in s.world.git.lost:
+            reason = revision_doubt(traces.errors)
         if reason is not None:
             return reason
         output = ShellOutput(

@@ -144,6 +144,8 @@ class Spool:
             raise ShellError(f"more than {MAX_WAITING} programs of the command wait at once")
         self._write(f"{request.pid}.out", result.stdout)
         self._write(f"{request.pid}.err", result.stderr)
+        if result.errors_first:
+            self._write(f"{request.pid}.first", b"")
         if result.mutations:
             self._write(f"{request.pid}.todo", self._script(request.pid, result.mutations))
         descriptor = os.open(self.directory / f"{request.pid}.answer", os.O_RDWR | os.O_NONBLOCK | os.O_NOFOLLOW)

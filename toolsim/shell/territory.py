@@ -30,6 +30,11 @@ LOOKED_FOR = frozenset({"/etc/ld.so.cache", "/etc/ld.so.preload", "/etc/nsswitch
 # git heeds ignore files; a shell lists for its wildcards, which name other files.
 _OWN_LISTERS = frozenset({"git", "bash", "sh"})
 _BESIDE = re.compile(r"\._?[A-Za-z]+$")
+# Words with which a command looks at more of a file than that it is there, without opening it.
+_BY_SIZE_OR_TIME = frozenset({
+    "-size", "-newer", "-mtime", "-mmin", "-ctime", "-cmin", "-empty", "-s", "-nt", "-ot", "-perm", "-printf", "-ls",
+    "stat", "du", "test", "[", "[[", "tar", "rsync",
+})  # fmt: skip
 _PROGRAM_DIRECTORIES = ("bin", ".bin", "sbin", "Scripts")
 
 
@@ -61,16 +66,25 @@ class Territory:
     git: str = ""
     _directories: frozenset[str] = frozenset()
     _uncertain: frozenset[str] = frozenset()
+    _closed: frozenset[str] = frozenset()
     _listers: frozenset[str] = _OWN_LISTERS
 
     def __post_init__(self) -> None:
         """Find the directories that hold something unknown, so that only they are asked about."""
         self.git = paths.join(self.world.root, ".git")
         self._uncertain = self.world.overlay().unknown | self.missing
+        self._closed = frozenset(path for path in self._uncertain if self._is_closed(path))
         above = {a for path in self._uncertain for a in paths.ancestors(path.rstrip("/") or "/")}
         above |= {a for path in self._named_unknown() for a in paths.ancestors(path)}
         self._listers = _OWN_LISTERS | {name[:15] for name in self.executed}  # the kernel keeps 15 characters
         self._directories = self.standing | above | {p.rstrip("/") for p in self._uncertain if p.endswith("/")}
+
+    def _is_closed(self, path: str) -> bool:
+        """Whether a file is known to be there that no commit has: its name shows, and nobody can say what is in it."""
+        rel, snapshot = paths.relative(path, self.world.root), self.world.snapshot
+        if not rel or snapshot is None or rel in snapshot.manifest or self.named & _BY_SIZE_OR_TIME:
+            return False
+        return self.world.kind(path) == "file" and not self._seen(path)
 
     def _named_unknown(self) -> set[str]:
         """Unknown paths below the root that the line names, from its directory or from one that it may go to."""
@@ -116,6 +130,16 @@ class Territory:
         elif path == "/bin":
             self.touched.add("/usr/bin")
 
+    def names_in(self, path: str) -> tuple[str, ...]:
+        """The files of unknown content that are known to be there and that no other layer shows."""
+        place = path.removeprefix("/world")
+        return tuple(sorted(p.rpartition("/")[2] for p in self._closed if paths.parent(p) == place))
+
+    def opened(self, path: str) -> None:
+        """Such a file is read."""
+        if path.removeprefix("/world") in self._closed:
+            self.touched.add(path.removeprefix("/world"))
+
     def written(self, path: str, data: bytes) -> None:
         """Output of the command."""
         self.output(path[1:], data)
@@ -132,6 +156,8 @@ class Territory:
             return None if self.executed and not self._inside(path) else self._unknown(path)
         if kind == "dir" and (path in self._directories or self._covered(path)):
             return DIRECTORY
+        if path in self._closed:
+            return Node(stat.S_IFREG | 0o644)
         if kind == "file" and (path in self._uncertain or self._covered(path)) and not self._seen(path):
             self.touched.add(path)
         return None
@@ -189,6 +215,13 @@ class Nothing:
 
     def listed(self, path: str, pid: int) -> None:
         """Nothing to list."""
+
+    def names_in(self, path: str) -> tuple[str, ...]:  # noqa: ARG002
+        """None."""
+        return ()
+
+    def opened(self, path: str) -> None:
+        """Nothing to read."""
 
     def written(self, path: str, data: bytes) -> None:
         """Nobody reads it."""

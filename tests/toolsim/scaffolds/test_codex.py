@@ -83,6 +83,15 @@ def test_the_output_form_is_the_one_of_the_prefix(results, form):
     assert fitted.unexplained == (results == ["unheard of"])
 
 
+@pytest.mark.parametrize(
+    ("role", "origin", "shell"), [("user", "harness", "zsh"), ("user", "user", "bash"), ("tool", "tool", "bash")]
+)
+def test_the_shell_is_the_one_that_the_scaffold_tells_its_model_of(role, origin, shell):
+    told = "<environment_context>\n  <cwd>/r</cwd>\n  <shell>zsh</shell>\n</environment_context>"
+    session = Session("s", "codex", "f", "l", cwd="/r")
+    assert CODEX.fit(session, [Message(role, told, origin=origin)]).shell == shell
+
+
 def test_an_output_stands_under_its_header():
     text = shown("ok\n", NEW)
     assert isinstance(text, Rendered)

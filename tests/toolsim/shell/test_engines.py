@@ -8,7 +8,19 @@ from dataclasses import replace
 
 import pytest
 
-from toolsim.actions import REWRITTEN, Blur, Fact, MakeDirectory, MovePath, PutFile, RemovePath, SetCwd, SetEnv, Unknown
+from toolsim.actions import (
+    REWRITTEN,
+    Blur,
+    Fact,
+    GitMove,
+    MakeDirectory,
+    MovePath,
+    PutFile,
+    RemovePath,
+    SetCwd,
+    SetEnv,
+    Unknown,
+)
 from toolsim.errors import ShellError, SimulationFailed
 from toolsim.shell.base import ProgramResult
 from toolsim.shell.limits import Limits
@@ -76,6 +88,34 @@ async def test_an_asked_program_stands_in_its_pipeline(place):
     assert [run.ordinal for run in place.runs] == [0, 1]
     assert place.world.read(place.world.root + "/log.txt") == b"1 passed\n2 failed\nwarn\n"
     assert found.output.duration == pytest.approx(3.0)
+
+
+@pytest.mark.parametrize(
+    ("line", "shown"),
+    [
+        ("ls", "a.py\nnew\n"), ("find . -maxdepth 1 -name 'n*'", "./new\n"), ("cat new", None), ("grep x new", None),
+        ("wc -c new", None), ("test -s new && echo full", None), ("cp new other; ls", None), ("rm new; ls", "a.py\n"),
+        ("echo z > new; cat new", "z\n"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("engine", ["sandbox", "bashkit"])
+async def test_what_is_in_a_file_of_which_only_the_name_is_known_is_not_answered(place_of, engine, line, shown):
+    place = place_of({"a.py": "x\n"}, root=ROOT, engine=engine)
+    place.world.apply(GitMove(dirty=(), untracked=(f"{ROOT}/new",)))
+    found = await place.try_run(line)
+    if isinstance(found, Unknown):
+        assert shown is None or engine == "bashkit"
+    else:
+        assert found.output.output == shown
+
+
+@pytest.mark.parametrize(("first", "shown"), [(False, "a\nwarn\n"), (True, "warn\na\n")])
+async def test_a_program_says_in_which_order_it_wrote_its_streams(sandbox_place, first, shown):
+    place = sandbox_place
+    place.answers["rg"] = ProgramResult("a\n", "warn\n", 2, errors_first=first)
+    found = await place.run("rg a 2>&1")
+    assert found.output.output == shown
+    assert (await place.run("rg a 2>/dev/null")).output.output == "a\n"
 
 
 async def test_stages_run_at_the_same_time_get_their_own_input(sandbox_place):

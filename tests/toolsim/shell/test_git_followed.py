@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 import pytest
 
 from repos.snapshot import open_snapshot
-from toolsim.actions import GitMove, PutFile
+from toolsim.actions import GitMove, PutFile, Unknown
+from toolsim.marks import Unseen
 from toolsim.recorded_shell import RecordedRun, effects
 from toolsim.scaffolds.base import ScaffoldProfile
 from toolsim.shell.base import ShellCommand, ShellRun
@@ -237,6 +238,112 @@ async def test_a_status_settles_what_is_staged_changed_and_untracked(story, reto
     )
     answers, silent = await retold(story)
     assert answers >= 8, silent
+
+
+async def test_a_status_among_other_commands_is_read_too(story, retold):
+    story.tell(
+        "python3 -c \"open('b.py', 'w').write('x')\" && python3 -c \"open('new', 'w').write('y')\"",
+        "echo before && git status --short --branch",
+    )
+    answers, silent = await retold(story)
+    assert answers >= 9, silent
+
+
+async def test_only_the_branch_is_read_of_a_status_that_others_follow(story, retold):
+    story.tell("python3 -c \"open('b.py', 'w').write('x')\"", "git status -sb && git log --oneline -1 && cat a.py")
+    assert await retold(story) == (12, 8)
+
+
+async def test_how_far_behind_a_status_says_the_branch_is_tells_the_remote_branch(story, retold):
+    story.fresh = False
+    for text in ("one", "two", "three"):
+        story.shell(f"echo {text} > src/c.py; git commit -qam {text}", cwd=f"{story.place}/../other")
+    story.shell("git push -q", cwd=f"{story.place}/../other")
+    story.shell("git fetch -q ../other main:kept-others; git push -q ../mirror +kept-others:main kept-others")
+    story.shell("git branch -D kept-others")
+    story.shell("git fetch -q origin main")
+    story.began = float(story.clock)
+    story.tell("cd . && git status -sb", "git log --oneline HEAD..origin/main")
+    questions = list(QUESTIONS)
+    answers, silent = await retold(story)
+    assert (answers, silent) == (2 * len(questions), 0)
+
+
+async def test_a_branch_that_follows_none_needs_no_remote_branch(story, retold):
+    story.fresh = False
+    story.tell("git checkout -b topic", WRITE.format("a.py", "changed"), "git commit -am Second")
+    assert await retold(story) == (3 * len(QUESTIONS), 0)
+
+
+async def test_a_silent_fetch_leaves_the_remote_branch_where_it_was_shown(story, retold):
+    story.tell(WRITE.format("a.py", "changed"), "git commit -am Second", "git status -sb")
+    story.shell("git push -q ../mirror HEAD:main")
+    story.tell("git fetch origin", "git status -sb")
+    answers, silent = await retold(story)
+    assert (answers, silent) == (5 * len(QUESTIONS) - 1, 1)
+
+
+@pytest.mark.parametrize("line", ["gh pr checkout 12", "gh pr merge 12 --squash --delete-branch", "workmux merge x"])
+def test_programs_that_check_out_by_git_leave_head_unknown(snapshot_of, line):
+    session = Session("s", "claude-code", "f", "l", cwd="/r", autonomous=True)
+    world = World.start(session, ScaffoldProfile("claude-code"), snapshot_of({"a.py": "one\n"}), "/r")
+    for mutation in effects(RecordedRun("gh pr view 12", "/r", "", False, "t"), world):
+        world.apply(mutation)
+    assert not world.git.lost
+    assert world.read("/r/a.py") == b"one\n"
+    for mutation in effects(RecordedRun(line, "/r", "", False, "t"), world):
+        world.apply(mutation)
+    assert {"HEAD", "branch", "remote branches"} <= world.git.lost
+    assert isinstance(world.read("/r/a.py"), Unseen)
+
+
+def test_a_session_whose_commit_is_not_at_hand_begins_with_an_unknown_head(snapshot_of):
+    snapshot = snapshot_of({"a.py": "one\n"})
+    for recorded, known in (("a" * 40, False), (snapshot.commit, True), (None, True)):
+        session = Session("s", "codex", "f", "l", cwd="/r", repository=Repository(commit=recorded))
+        world = World.start(session, ScaffoldProfile("codex"), snapshot, "/r")
+        assert ("HEAD" not in world.git.lost) == known
+        assert isinstance(world.read("/r/a.py"), bytes) == known
+
+
+async def test_a_submodule_that_was_removed_is_back_with_the_commit(story, retold):
+    story.tell(
+        "git update-index --add --cacheinfo 160000,$(git rev-parse HEAD),sub; mkdir sub; git commit -m Sub",
+        "git status -sb", "rmdir sub", "git reset --hard", "git rm --cached sub && rmdir sub", "git reset --hard",
+    )  # fmt: skip
+    answers, silent = await retold(story)
+    assert answers > silent
+
+
+async def test_an_untracked_file_that_a_status_showed_keeps_its_name(story, retold):
+    story.shell("echo y > new")
+    story.tell("git status -sb", "git commit --allow-empty -m Second")
+    assert await retold(story) == (2 * len(QUESTIONS), 0)
+
+
+async def test_what_a_status_shows_while_head_is_unknown_is_kept_until_it_is(story, retold):
+    story.shell("echo y > new")
+    story.tell("git commit -q --allow-empty -m Second", "git status -sb", "git log --oneline -1")
+    answers, silent = await retold(story)
+    assert answers >= len(QUESTIONS), silent
+
+
+async def test_a_revision_that_only_somebodys_own_clone_may_have_is_not_denied(story, toolbox_cache, tmp_path):
+    async def nobody(run, view):
+        raise AssertionError(run)
+
+    for autonomous, told in ((False, Unknown), (True, ShellRun)):
+        snapshot = open_snapshot(tmp_path / "mirror", story.shell("git rev-parse HEAD").stdout.strip())
+        session = Session("s", "claude-code", "f", "l", cwd=story.place, autonomous=autonomous)
+        world = World.start(session, ScaffoldProfile("claude-code", cwd=story.place), snapshot, story.place)
+        world.apply(GitMove(origin=(("main", snapshot.commit),), found=("remote branches",)))
+        shell = SandboxShell(toolbox_cache, RepositorySource(tmp_path / "rollouts", "main", "../origin"))
+        try:
+            assert isinstance(
+                await shell.run(ShellCommand("git show origin/gone:a.py", story.place), world, nobody), told
+            )
+        finally:
+            await shell.close()
 
 
 async def test_merges_and_picks_never_give_a_wrong_answer(story, retold):
