@@ -91,8 +91,8 @@ async def test_a_store_that_cannot_be_written_stops_the_batch_and_ends_no_rollou
         async def run(self, written):
             return await super().run(())
 
-    async def build(row, scene, write):
-        return Unaware(row, write, hall, None)
+    async def build(row, scene, entries):
+        return Unaware(row, entries, hall, None)
 
     hall.build = build
     with pytest.raises(StoreError, match="cannot use the store"):
