@@ -39,6 +39,11 @@ class Limits:
         not given twice."""
         return 300 + 2 * self.processes
 
+    def fence(self) -> tuple[int, int]:
+        """Bytes of memory and processes of a control group: above what is looked at, so that it is met only by what is
+        too quick to be looked at."""
+        return self.memory + self.memory // 2, self.pids()
+
     def check_bounds(self, over: str) -> None:
         """Look at what a sandbox was ended for.
 

@@ -1,11 +1,11 @@
 """A small process that starts sandboxes: it stands in name spaces of its own and makes no threads.
 
 Run as a script (`python -I -S mounter.py SOCKET`); imports nothing of this package. Over the socket it takes
-`{"id", "plan", "processes", "memory"}` (the path of a JSON plan, and bounds), `{"id", "kill": true}` and
-`{"id", "narrow": N}` (leave nothing in the sandbox's `/proc` but its own processes, and allow no more than N of them).
-It sends the FUSE descriptor of a started sandbox, then `{"id", "error"}` if it could not be mounted,
-`{"id", "narrowed"}` (false: the kernel refused), `{"id", "over"}` (the bound for which it was killed), and in the end
-`{"id", "code", "peak"}` (peak: KiB of the largest process).
+`{"id", "plan", "processes", "memory", "groups"}` (the path of a JSON plan, bounds, and the control groups to enter),
+`{"id", "kill": true}` and `{"id", "narrow": N}` (leave nothing in the sandbox's `/proc` but its own processes, and
+allow no more than N of them). It sends the FUSE descriptor of a started sandbox, then `{"id", "error"}` if it could not
+be mounted, `{"id", "narrowed"}` (false: the kernel refused), `{"id", "over"}` (the bound for which it was killed), and
+in the end `{"id", "code", "peak"}` (peak: KiB of the largest process).
 """
 
 from __future__ import annotations
@@ -243,6 +243,9 @@ def _obey(order: dict[str, Any], children: dict[int, Started], link: socket.sock
         signal.set_wakeup_fd(-1)
         for number_of_signal in (signal.SIGCHLD, signal.SIGPIPE, signal.SIGXFSZ):  # Python ignores the latter two
             signal.signal(number_of_signal, signal.SIG_DFL)
+        for group in order["groups"]:
+            with open(f"{group}/cgroup.procs", "w") as stream:  # noqa: PTH123
+                stream.write("0")
         start(str(order["plan"]), number, link)
     except OSError as error:
         _tell(link, id=number, error=str(error))
