@@ -20,7 +20,11 @@ _GIT_NAMES = (
     "x.lock",
 )  # fmt: skip
 _MACHINE = re.compile(r"(?<![\w.])/(?:proc|sys)/")
-_REFUSED = ("__code=", "Read-only file system", "Operation not permitted", "Resource temporarily unavailable", "bwrap:")
+_REFUSED = (
+    "__code=", "Read-only file system", "Operation not permitted", "Resource temporarily unavailable", "bwrap:",
+    "File size limit exceeded", "File too large", "No space left on device", "Disk quota exceeded",
+    "Cannot allocate memory", "cannot allocate", "memory exhausted", "Too many open files",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

@@ -156,8 +156,8 @@ class Mounter:
     def start(self, plan: Plan, files: Files, limits: Limits) -> Sandbox:
         """Start the plan with `files` behind its FUSE mount; a refused mount is an error of `ended`.
 
-        The other process watches its processes and memory, however busy this one is; behind that stands a control
-        group, where there can be one.
+        The other process watches its processes, memory, disk and files, however busy this one is; behind the first
+        two stands a control group, where there can be one.
 
         Raises:
             ShellError: the mounter is gone, or no control group could be made where others could.
@@ -166,7 +166,7 @@ class Mounter:
         fence = _fence(limits)
         sandbox = Sandbox(number, self.loop.create_future(), fence=fence)
         self._running[number] = (sandbox, files)
-        bounds = {"processes": limits.processes, "memory": limits.memory}
+        bounds = {name: getattr(limits, name) for name in ("processes", "memory", "disk", "files")}
         groups = [] if fence is None else fence.groups()
         self._send({"id": number, "plan": str(plan.write()), **bounds, "groups": groups})
         return sandbox
