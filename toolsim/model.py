@@ -164,7 +164,10 @@ class OpenAIModel:
         """The answer, and how many requests it took. A body that holds none (cut off, without choices) is asked for
         again, `_UNREADABLE` times at most.
         """
+        # prompt, body and sending take some 10 ms each the first time: others get the loop in between
+        await asyncio.sleep(0)
         sent, attempts, again = self._body(request, wire), 0, _UNREADABLE
+        await asyncio.sleep(0)
         while True:
             body, more = await self.endpoint.post(wire.PATH, sent)
             attempts += more
