@@ -166,7 +166,10 @@ class OpenAIModel:
         """
         # prompt, body and sending take some 10 ms each the first time: others get the loop in between
         await asyncio.sleep(0)
-        sent, attempts, again = self._body(request, wire), 0, _UNREADABLE
+        sent, attempts, again = wire.payload(self.name, request), 0, _UNREADABLE
+        if self.shield is not None:
+            await self.shield.look_through(request.session, sent)
+            sent = self.shield.scrub(request.session, sent)
         await asyncio.sleep(0)
         while True:
             body, more = await self.endpoint.post(wire.PATH, sent)
