@@ -33,7 +33,7 @@ from outside import VARIABLE, Meter, Outside, Use, below, outside
 from repos.snapshot import Snapshot
 from toolsim.actions import PutFile, Unknown
 from toolsim.errors import ShellError
-from toolsim.shell import bashkit, container, gitdir, sandbox
+from toolsim.shell import bashkit, cgroups, container, gitdir, sandbox
 from toolsim.shell.base import ProgramResult, ProgramRun, ShellCommand, ShellRun
 from toolsim.shell.bashkit import BashkitShell
 from toolsim.shell.differential import ENVIRONMENT, make_repository, world_of
@@ -265,6 +265,7 @@ class Ground:
             found += [f"file {path.name}" for path in (self.place / "scratch").iterdir()]
             found += [f"mount {line.split()[4]}" for line in _mounts() if str(self.place / "scratch") in line]
             found += _containers() if self.shell.name == "container" else []
+            found += [f"control group {path.name}" for path in _groups()]
             found += [f"thread {thread.name}" for thread in threading.enumerate() if thread.name == "fuse"]
             found += [f"descriptor to {text}" for text in _descriptors() if str(self.place) in text or "fuse" in text]
             if not found:
@@ -308,6 +309,12 @@ def _containers() -> list[str]:
         return [f"container {one.id}" for one in mine]
     finally:
         client.close()
+
+
+def _groups() -> list[Path]:
+    """Control groups of this process's sandboxes."""
+    places = cgroups.places()
+    return [] if places is None else [p for place in places.each() for p in place.glob(f"deploysim-{os.getpid()}-*")]
 
 
 def _end(done: object) -> str:

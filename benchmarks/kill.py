@@ -68,10 +68,19 @@ class Point:
     def arm(self) -> None:
         """Count from now on."""
         from harness.stores import sqlite
+        from harness.writing import Writer
         from toolsim.endpoint import Endpoint
         from toolsim.world import World
 
-        self._around(sqlite.SqliteEngine, "insert", "before commit", "after commit")
+        self._before(sqlite.SqliteEngine, "insert", "before commit")
+        wait = Writer._wait
+
+        async def waiting_for(writer: Writer, work: Any) -> Any:
+            value = await wait(writer, work)
+            self.reached("after commit")
+            return value
+
+        setattr(Writer, "_wait", waiting_for)  # noqa: B010  counted in this process only
         statements = sqlite._statements
 
         def inside(*arguments: Any, **named: Any) -> Any:
@@ -89,6 +98,15 @@ class Point:
             return await under_way
 
         setattr(Endpoint, "post", waiting)  # noqa: B010  counted in this process only
+
+    def _before(self, owner: Any, name: str, phase: str) -> None:
+        inner: Callable[..., Any] = getattr(owner, name)
+
+        def counted(*arguments: Any, **named: Any) -> Any:
+            self.reached(phase)
+            return inner(*arguments, **named)
+
+        setattr(owner, name, counted)
 
     def _around(self, owner: Any, name: str, before: str, after: str) -> None:
         inner: Callable[..., Any] = getattr(owner, name)

@@ -12,16 +12,19 @@ import traceback
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from harness.claims import Claims
 from harness.collector import fewer_collections
+from harness.entries import Entries
 from harness.errors import HarnessError, StoreError
-from harness.ledger import ModelStep, ToolStep, read_steps, write_step
+from harness.ledger import ModelStep, ToolStep, read_steps
 from harness.resample import Rollout
-from harness.rows import End, RolloutRow
+from harness.rows import End, LedgerStep, RolloutRow
 from harness.scene import Scene
 from harness.store import Store
+from harness.writing import Writer
 from repos.errors import RepositoryError
 from toolsim.errors import BudgetExceeded, ToolsimError
 from toolsim.trajectory import JsonObject
@@ -50,7 +53,7 @@ class Outcome:
 
 Prepare = Callable[[RolloutRow], Prepared]
 """Blocking: runs in a thread."""
-Build = Callable[[RolloutRow, Scene, Callable[[int, ModelStep | ToolStep], None]], Awaitable[Rollout]]
+Build = Callable[[RolloutRow, Scene, Entries], Awaitable[Rollout]]
 Notice = Callable[[RolloutRow, str, JsonObject], None]
 """Told of each event: `started`, `step`, `ended`, `excluded`."""
 
@@ -72,8 +75,8 @@ async def _run(
 ) -> Outcome:
     # threads of their own: preparations wait for each other and for the loop, which needs the usual ones meanwhile
     threads = ThreadPoolExecutor(thread_name_prefix="prepare")
-    async with Claims(store) as claims:
-        batch = _Batch(store, claims, threads, prepare, build, notice)
+    async with Writer(store.engine) as writer, Claims(store) as claims:
+        batch = _Batch(store, writer, claims, threads, prepare, build, notice)
         waiting: Sequence[RolloutRow] = rows
         try:
             while waiting:
@@ -106,9 +109,11 @@ async def _all(plays: Iterator[Coroutine[Any, Any, None]], concurrency: int) -> 
 
 class _Batch:
     def __init__(
-        self, store: Store, claims: Claims, threads: ThreadPoolExecutor, prepare: Prepare, build: Build, notice: Notice
-    ) -> None:
+        self, store: Store, writer: Writer, claims: Claims, threads: ThreadPoolExecutor, prepare: Prepare, build: Build,
+        notice: Notice,
+    ) -> None:  # fmt: skip
         self.store, self.prepare, self.build, self.notice = store, prepare, build, notice
+        self.writer = writer
         self.claims, self.threads = claims, threads
         self.elsewhere: list[RolloutRow] = []
         self.ends: list[tuple[RolloutRow, End]] = []
@@ -118,19 +123,26 @@ class _Batch:
     async def play(self, row: RolloutRow) -> None:
         if self.budget is not None:
             return
-        if not self.claims.take(row.id):
+        found = await self.writer.do(partial(self._taken, row.id))
+        if found is None:
             self.elsewhere.append(row)
             return
         try:
-            await self._take_part(row)
+            await self._take_part(row, *found)
         finally:
-            self.claims.leave(row.id)
+            await self.writer.do(partial(self.claims.leave, row.id))
 
-    async def _take_part(self, row: RolloutRow) -> None:
-        end = self.store.end(row.id)  # another process may have played it since
+    def _taken(self, rollout: str) -> tuple[End | None, tuple[LedgerStep, ...]] | None:
+        """Claim a rollout: its end (another process may have played it since) and ledger. In the writer's thread."""
+        if not self.claims.take(rollout):
+            return None
+        end = self.store.end(rollout)
+        return end, () if end is not None else self.store.steps(rollout)
+
+    async def _take_part(self, row: RolloutRow, end: End | None, ledger: Sequence[LedgerStep]) -> None:
         if end is None:
             try:
-                end = await self._play(row)
+                end = await self._play(row, ledger)
             except BudgetExceeded as error:
                 self.budget = str(error)
                 return
@@ -146,31 +158,31 @@ class _Batch:
                 )
             if end is None:
                 return
-            self.store.end_rollout(row.id, end)
+            await self.writer.do(partial(self.store.end_rollout, row.id, end))
         self.ends.append((row, end))
         self.notice(row, "ended", {"status": end.status, "stage": end.stage, "reason": end.reason})
 
-    async def _play(self, row: RolloutRow) -> End | None:
+    async def _play(self, row: RolloutRow, ledger: Sequence[LedgerStep]) -> End | None:
         context = contextvars.copy_context()
         prepared = await asyncio.get_running_loop().run_in_executor(self.threads, context.run, self.prepare, row)
         if prepared.scene is None:
             reason = prepared.excluded or "no scene"
             self.excluded.append((row, reason))
-            self.store.add_exclusions(row.run, [(row.session, reason)])
+            await self.writer.do(partial(self.store.add_exclusions, row.run, [(row.session, reason)]))
             self.notice(row, "excluded", {"reason": reason})
             return None
-        written = read_steps(self.store.steps(row.id))
         self.notice(row, "started", prepared.scene.facts)
 
-        def write(n: int, step: ModelStep | ToolStep) -> None:
-            self.store.append_steps(row.id, [write_step(n, step)])
+        def written(n: int, step: ModelStep | ToolStep) -> None:
             self.notice(row, "step", {"kind": "model" if isinstance(step, ModelStep) else "tool", "n": n})
 
-        rollout = await self.build(row, prepared.scene, write)
+        entries = Entries(self.writer, row.id, written)
+        rollout = await self.build(row, prepared.scene, entries)
         try:
-            end = await rollout.run(written)
+            end = await rollout.run(read_steps(ledger))
         finally:
             await rollout.close()
+            await entries.rest()
         return End(end.status, end.stage, end.reason, {**end.facts, **prepared.scene.facts})
 
 

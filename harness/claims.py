@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 BEAT = 5.0
 PATIENCE = 60.0
+_BEATING = "update claims set beat = beat + 1 where owner = ?"
 
 
 def create_claims(db: sqlite_utils.Database) -> None:
@@ -45,6 +46,8 @@ class _Seen:
 @dataclass(slots=True)
 class Claims:
     """The claims of this process; use as an asynchronous context manager, which keeps them alive and lets go of them.
+
+    `take` and `leave` wait for the store.
 
     Raises:
         StoreError: the store cannot be written; said by every method.
@@ -72,7 +75,7 @@ class Claims:
                 await self._beating
         # a store that cannot be written ends a batch; claims that stay are stale as soon as this process is gone
         with suppress(StoreError) if error is not None else nullcontext():
-            self.store.engine.execute("delete from claims where owner = ?", (self.owner,))
+            await asyncio.to_thread(self.store.engine.execute, "delete from claims where owner = ?", (self.owner,))
 
     def take(self, rollout: str) -> bool:
         """Claim a rollout that nobody plays, or whose owner is gone; False: another process plays it."""
@@ -106,7 +109,7 @@ class Claims:
         while True:
             await asyncio.sleep(self.beat)
             with suppress(StoreError):  # whoever plays meets it too, and says it
-                self.store.engine.execute("update claims set beat = beat + 1 where owner = ?", (self.owner,))
+                await asyncio.to_thread(self.store.engine.execute, _BEATING, (self.owner,))
 
 
 def _owner(pid: int) -> str:

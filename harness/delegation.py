@@ -46,7 +46,7 @@ class SubAgents:
             derive_seed(self.seed, len(history), "sub-agent"),
             self.most_steps,
         )
-        seat = Seat(act=part.act, answer=part.answer, write=lambda n, step: None, limit=part.limit)  # noqa: ARG005
+        seat = Seat(act=part.act, answer=part.answer, write=_nowhere, limit=part.limit)
         progress = await play(seat, Progress())
         said = [m.text for m in progress.messages if m.role == "assistant" and m.text.strip()]
         if not said:
@@ -55,6 +55,10 @@ class SubAgents:
         usage = Usage(spent.prompt_tokens, spent.cached_tokens, spent.completion_tokens)
         evidence: JsonObject = {"sub_agent_steps": part.steps, "stop": progress.stop}
         return Delegated(Reply(said[-1]), tuple(part.mutations), usage, spent.cost, spent.model_calls, evidence)
+
+
+async def _nowhere(_: int, __: ModelStep | ToolStep) -> None:
+    """The steps of a sub-agent are not kept one by one."""
 
 
 class _Part:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import sqlite_utils
 
 from harness.packing import pack, unpack
+from harness.rows import Rows
 from toolsim.modeltypes import ModelReply, ModelRequest
 from toolsim.trajectory import JsonObject, canonical_json, content_hash
 
@@ -55,6 +56,13 @@ def keep(store: Store, owner: str, place: str, request: ModelRequest, reply: Mod
     Raises:
         StoreError: the store cannot be written.
     """
+    with store.engine.writing():
+        for rows in rows_of(owner, place, request, reply):
+            store.add_rows(rows.table, rows.rows, ignore=rows.ignore)
+
+
+def rows_of(owner: str, place: str, request: ModelRequest, reply: ModelReply) -> tuple[Rows, Rows]:
+    """An exchange as rows. Pure."""
     texts = [_text(message) for message in request.messages] + [_answer(reply)]
     names = [content_hash(text) for text in texts]
     facts = {
@@ -69,9 +77,8 @@ def keep(store: Store, owner: str, place: str, request: ModelRequest, reply: Mod
         facts["cached_tokens"] = reply.usage.cached_tokens
     bodies = {name: pack(json.dumps(text).encode()) for name, text in zip(names, texts, strict=True)}
     row = {"owner": owner, "place": place, "hash": content_hash([names, request.seed]), "texts": json.dumps(names)}
-    with store.engine.writing():
-        store.add_rows("texts", [{"hash": name, "body": body} for name, body in bodies.items()])
-        store.add_rows("exchanges", [row | {"facts": json.dumps(facts)}])
+    texts_of = tuple({"hash": name, "body": body} for name, body in bodies.items())
+    return Rows("texts", texts_of, ignore=True), Rows("exchanges", (row | {"facts": json.dumps(facts)},), ignore=True)
 
 
 def read(db: sqlite3.Connection, owner: str, place: str | None = None) -> tuple[Exchange, ...]:

@@ -6,19 +6,18 @@ import asyncio
 import functools
 import platform
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
 
-from harness import exchanges
 from harness.batch import Notice, Outcome, Prepared, run_batch
 from harness.candidate import fits, open_candidate
 from harness.config import RunConfig
 from harness.delegation import SubAgents
+from harness.entries import Entries
 from harness.errors import ConfigError, SelectionError
-from harness.ledger import ModelStep, ToolStep
 from harness.recent import Recent
 from harness.recut import Recut
 from harness.resample import Limits, Rollout
@@ -35,7 +34,7 @@ from toolsim.deid.choice import Deidentify
 from toolsim.endpoint import ClientSettings
 from toolsim.keeping import keeping
 from toolsim.model import is_embedded, open_model
-from toolsim.modeltypes import Budget, Model, ModelReply, ModelRequest
+from toolsim.modeltypes import Budget, Model
 from toolsim.prompting import prompt_hashes
 from toolsim.recorded import Folded
 from toolsim.seeds import derive_seed
@@ -266,7 +265,7 @@ async def _build(
     folds: Recent[_Place, Folded],
     row: RolloutRow,
     scene: Scene,
-    write: Callable[[int, ModelStep | ToolStep], None],
+    entries: Entries,
 ) -> Rollout:
     seed = derive_seed(config.seed, row.run, row.session, row.turn, row.sample)
     candidate = open_candidate(parts.candidate, scene, config)
@@ -279,13 +278,9 @@ async def _build(
             functools.partial(open_candidate, parts.candidate, scene, config), simulator, seed
         )
     limits = Limits(config.max_steps, config.max_rollout_tokens, None, config.max_seconds)
-    hear = functools.partial(_hear, parts.store, row.id) if config.keep_prompts else None
+    hear = entries.hear if config.keep_prompts else None
     recut = _recut(config, parts, scene)
-    return Rollout(scene, candidate, simulator, write, limits, config.forcing, seed, recut, hear=hear)
-
-
-def _hear(store: Store, rollout: str, step: int, request: ModelRequest, reply: ModelReply) -> None:
-    exchanges.keep(store, rollout, str(step), request, reply)
+    return Rollout(scene, candidate, simulator, entries.step, limits, config.forcing, seed, recut, hear=hear)
 
 
 def open_simulator(

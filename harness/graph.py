@@ -31,7 +31,7 @@ class Seat:
 
     act: Callable[[Progress], Awaitable[ModelStep]]
     answer: Callable[[ToolCall, Progress], Awaitable[ToolStep]]
-    write: Callable[[int, ModelStep | ToolStep], None]
+    write: Callable[[int, ModelStep | ToolStep], Awaitable[None]]
     limit: Callable[[Progress], str | None]
 
 
@@ -45,7 +45,7 @@ async def _candidate(state: _State, runtime: Runtime[Seat]) -> Command[str]:
     limit = runtime.context.limit(progress)
     if limit is None:
         step = await runtime.context.act(progress)
-        runtime.context.write(progress.steps, step)
+        await runtime.context.write(progress.steps, step)
         after: _State = {"progress": advance(progress, step)}
     else:
         after = {"progress": replace(progress, stop=limit)}
@@ -56,7 +56,7 @@ async def _tools(state: _State, runtime: Runtime[Seat]) -> _State:
     progress = state["progress"]
     for call in progress.open_calls:
         step = await runtime.context.answer(call, progress)
-        runtime.context.write(progress.steps, step)
+        await runtime.context.write(progress.steps, step)
         progress = advance(progress, step)
     return {"progress": progress}
 

@@ -230,7 +230,7 @@ class _Watch:
     entries: tuple[Entry, ...]
     made: int = 0
 
-    def step(self, _: int, step: ModelStep | ToolStep) -> None:
+    async def step(self, _: int, step: ModelStep | ToolStep) -> None:
         """One step of the rollout."""
         prompt = self.listening.taken()
         if isinstance(step, ModelStep):

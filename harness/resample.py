@@ -6,7 +6,7 @@ Ends `completed` with what stopped it, or `failed` at a stage. A budget that run
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Literal
@@ -56,7 +56,7 @@ class Rollout:
     scene: Scene
     candidate: Candidate
     simulator: ToolSimulator
-    write: Callable[[int, ModelStep | ToolStep], None]
+    write: Callable[[int, ModelStep | ToolStep], Awaitable[None]]
     limits: Limits = Limits()
     forcing: Forcing = "none"
     seed: int = 0

@@ -3,8 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from toolsim.trajectory import JsonObject
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Rows for a table; with `ignore` known keys stay as they are, else they are refused."""
+
+    table: str
+    rows: tuple[dict[str, Any], ...]
+    ignore: bool = False
 
 
 @dataclass(frozen=True, slots=True)

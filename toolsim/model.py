@@ -164,7 +164,13 @@ class OpenAIModel:
         """The answer, and how many requests it took. A body that holds none (cut off, without choices) is asked for
         again, `_UNREADABLE` times at most.
         """
-        sent, attempts, again = self._body(request, wire), 0, _UNREADABLE
+        # prompt, body and sending take some 10 ms each the first time: others get the loop in between
+        await asyncio.sleep(0)
+        sent, attempts, again = wire.payload(self.name, request), 0, _UNREADABLE
+        if self.shield is not None:
+            await self.shield.look_through(request.session, sent)
+            sent = self.shield.scrub(request.session, sent)
+        await asyncio.sleep(0)
         while True:
             body, more = await self.endpoint.post(wire.PATH, sent)
             attempts += more

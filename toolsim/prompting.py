@@ -89,10 +89,14 @@ def _environment(package: str) -> Environment:
 
 
 def prompt_hashes(*packages: str) -> dict[str, str]:
-    """The hash of every prompt of the packages, by `package/name`: an input of a run."""
+    """The hash of every prompt of the packages, by `package/name`: an input of a run.
+
+    They are compiled on the way: with the first rendering each would hold an event loop for some 20 ms.
+    """
     found: dict[str, str] = {}
     for package in packages or ("toolsim",):
         for template in _environment(package).list_templates(extensions=["j2"]):
+            _environment(package).get_template(template)
             name = template.removesuffix(".j2")
             found[f"{package}/{name}"] = prompt_hash(name, package)
     return found

@@ -5,7 +5,6 @@ Every call is answered from the recorded state (teacher forcing), with the same 
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from harness import experiment
@@ -15,7 +14,7 @@ from harness.ablation.planning import AblationPlan, cell_config, rows_of
 from harness.batch import Notice, Outcome, Prepared, run_batch
 from harness.candidate import RecordedCandidate
 from harness.config import RunConfig
-from harness.ledger import ModelStep, ToolStep
+from harness.entries import Entries
 from harness.recent import Recent
 from harness.resample import Limits, Rollout
 from harness.rows import RolloutRow
@@ -70,7 +69,7 @@ class Stage:
         """See `harness.batch.Prepare`."""
         return Prepared(self.scene(self.case(row), use_repository="repo" in self.cell(row).arm.affordances))
 
-    async def build(self, row: RolloutRow, scene: Scene, write: Callable[[int, ModelStep | ToolStep], None]) -> Rollout:
+    async def build(self, row: RolloutRow, scene: Scene, entries: Entries) -> Rollout:
         """See `harness.batch.Build`."""
         case, cell = self.case(row), self.cell(row)
         config = cell_config(self.config, cell)
@@ -82,7 +81,7 @@ class Stage:
         candidate = RecordedCandidate(scene.reference.items)
         limits = Limits(None, None, None, config.max_seconds)
         asked = self.made.asked[case.name]
-        return Rollout(scene, candidate, simulator, write, limits, "teacher", seed, asked=asked)
+        return Rollout(scene, candidate, simulator, entries.step, limits, "teacher", seed, asked=asked)
 
 
 def cut_of(case: Case, trajectory: Trajectory) -> Cut:

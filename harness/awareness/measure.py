@@ -184,7 +184,7 @@ async def _ask_all(  # noqa: PLR0913, PLR0917  a work's inputs
             except BudgetExceeded as error:
                 stopped.append(str(error))
                 return
-        store.add_verdicts([_row(side.source, said, name)])
+        await asyncio.to_thread(store.add_verdicts, [_row(side.source, said, name)])
         known.setdefault(_key(turn), []).append(said)
         done += 1
         notice(done)

@@ -112,7 +112,7 @@ async def grade(  # noqa: PLR0913  a work's inputs, all by name
                 stopped.append(str(error))
                 return
         name = grader_name(model, window)
-        store.add_verdicts([_row(source, verdict, name, taxonomy)])
+        await asyncio.to_thread(store.add_verdicts, [_row(source, verdict, name, taxonomy)])
         known[name][_key(turn)] = verdict
         done += 1
         notice(done, planned)
@@ -154,7 +154,7 @@ async def _ask_about_faults(  # noqa: PLR0913, PLR0917  a work's inputs
             answer = await ask_faults(model, turn, findings, window, name, seed)
         except BudgetExceeded as error:
             return known, str(error)
-        store.add_verdicts([_row(source, answer, name, taxonomy)])
+        await asyncio.to_thread(store.add_verdicts, [_row(source, answer, name, taxonomy)])
         known[_key(turn)] = answer
     return known, None
 

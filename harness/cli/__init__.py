@@ -28,6 +28,7 @@ COMMANDS = {
     "discriminate": ("discriminate", "Measure how often simulated results pass for recorded ones."),
     "rubric": ("rubric", "Grade simulated results against the recorded ones."),
     "ablate": ("ablate", "Measure what each affordance gives, and what leaks."),
+    "executed": ("executed", "Grade simulated results against programs that really run."),
     "tells": ("tells", "Name what gives simulated results away."),
     "power": ("power", "How many pairs a question needs."),
     "gate": ("gate", "Say whether a run is worse than a baseline."),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from typing import TypeAlias, TypeVar
 
 from harness import exchanges, verdicts
@@ -15,7 +14,7 @@ from harness.discriminator.serialise import Window
 from harness.discriminator.variants import Variant
 from harness.store import Store
 from toolsim.errors import BudgetExceeded
-from toolsim.modeltypes import Model
+from toolsim.modeltypes import Model, ModelReply, ModelRequest
 from toolsim.overhearing import overhear
 from toolsim.trajectory import JsonObject
 
@@ -84,9 +83,15 @@ async def ask_judge(
     async def ask(question: Question) -> Judgement | NoJudgement:
         run, pair, sides = question
         place = f"{judge.name}/{sides}{'/again' if again else ''}"
-        ear = partial(exchanges.keep, store, exchanges.of_pair(run, pair.id), place) if measure.keep_prompts else None
-        with overhear(ear):
-            return await judge_once(judge, pair, sides, window=measure.window, seed=measure.seed, occasion=int(again))
+        heard: list[tuple[ModelRequest, ModelReply]] = []
+        try:
+            with overhear((lambda *said: heard.append(said)) if measure.keep_prompts else None):
+                return await judge_once(
+                    judge, pair, sides, window=measure.window, seed=measure.seed, occasion=int(again)
+                )
+        finally:
+            for said in heard:
+                await asyncio.to_thread(exchanges.keep, store, exchanges.of_pair(run, pair.id), place, *said)
 
     def kept(question: Question, answer: Judgement | NoJudgement) -> None:
         keep(store, question[0], judge.name, answer, again=again)
@@ -97,7 +102,8 @@ async def ask_judge(
 async def ask_each(
     todo: Sequence[Q], ask: Callable[[Q], Awaitable[A]], kept: Callable[[Q, A], None], concurrency: int, notice: Notice
 ) -> str | None:
-    """Ask several questions at once and give each answer away as it comes; says which budget ended it, if one did."""
+    """Ask several questions at once and give each answer away as it comes, in a thread, because whoever keeps it waits
+    for a disk; says which budget ended it, if one did."""
     gate = asyncio.Semaphore(concurrency)
     done = 0
     stopped: list[str] = []
@@ -112,7 +118,7 @@ async def ask_each(
             except BudgetExceeded as error:
                 stopped.append(str(error))
                 return
-        kept(question, answer)
+        await asyncio.to_thread(kept, question, answer)
         done += 1
         notice(done, len(todo))
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from harness.batch import Build, Prepared, run_batch
 from harness.callids import id_form, new_ids
+from harness.entries import Entries
 from harness.errors import RolloutOver, StoreError
 from harness.ledger import ModelStep, ToolStep
 from harness.live.situation import Situation
@@ -149,14 +150,12 @@ class LiveRollout:
         self._open = None
         self._ended(self)
 
-    async def _build(
-        self, row: RolloutRow, scene: Scene, write: Callable[[int, ModelStep | ToolStep], None]
-    ) -> Rollout:
+    async def _build(self, row: RolloutRow, scene: Scene, entries: Entries) -> Rollout:
         config = self._situation.config
         limits = Limits(config.max_steps, config.max_rollout_tokens, None, config.max_seconds)
 
-        def written(n: int, step: ModelStep | ToolStep) -> None:
-            write(n, step)
+        async def written(n: int, step: ModelStep | ToolStep) -> None:
+            await entries.step(n, step)
             if isinstance(step, ToolStep):
                 self._tell(step)
 

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Literal
 
 from harness.candidate import REPLY_TOKENS, Candidate, ModelCandidate, Settings
 from harness.delegation import SubAgents
+from harness.entries import Entries
 from harness.errors import RequestInvalid
 from harness.ledger import ModelStep, ToolStep
 from harness.live.clients import shown
@@ -87,17 +87,15 @@ class Turn:
         end = await play_one(self._situation, self.row, self._scene, self._build, lambda: self._broken)
         return Taken(self.row.id, end, self._text, self._usage)
 
-    async def _build(
-        self, row: RolloutRow, scene: Scene, write: Callable[[int, ModelStep | ToolStep], None]
-    ) -> Rollout:
+    async def _build(self, row: RolloutRow, scene: Scene, entries: Entries) -> Rollout:
         config, seed = self._situation.config, self._situation.seed(row)
         limits = Limits(config.max_steps, config.max_rollout_tokens, None, config.max_seconds)
         simulator = self._situation.simulator(row)
         candidate = functools.partial(self._candidate, scene)
         simulator.delegate = SubAgents(candidate, simulator, seed)
 
-        def written(n: int, step: ModelStep | ToolStep) -> None:
-            write(n, step)
+        async def written(n: int, step: ModelStep | ToolStep) -> None:
+            await entries.step(n, step)
             if isinstance(step, ModelStep):
                 self._text = step.message.text or self._text
                 spent = step.spent

@@ -28,6 +28,15 @@ class Engine(Protocol):
         """Change rows; how many."""
         ...
 
+    @property
+    def shares(self) -> bool:
+        """Whether works that do not belong together may share one transaction (`together`)."""
+        ...
+
+    def together(self) -> AbstractContextManager[None]:
+        """One transaction of what belongs together, or where the engine shares, of what waits at the same time."""
+        ...
+
     def insert(self, table: str, rows: Iterable[dict[str, Any]], *, ignore: bool = False) -> int:
         """Add rows in one transaction; how many are new. With `ignore` known keys stay as they are, else they are
         refused and nothing is added."""

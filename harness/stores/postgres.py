@@ -103,6 +103,14 @@ class PostgresEngine:
             self.connection.execute("select pg_advisory_xact_lock(%s)", (_LOCK,))
             yield
 
+    shares = False
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """One transaction that waits for no other."""
+        with self._lock, self._named(), self.connection.transaction():
+            yield
+
     @contextmanager
     def erasing(self, what: str) -> Iterator[None]:  # noqa: ARG002  the server names nothing
         """`writing`, then a rewrite of the tables. Write-ahead log, replicas and backups are the server's own."""

@@ -67,10 +67,7 @@ class Runs(Part):
         Raises:
             StoreError: a step of this number is there already: two writers.
         """
-        self.engine.insert(
-            "steps",
-            [{"rollout": rollout, "n": s.n, "kind": s.kind, "body": pack(json.dumps(s.body).encode())} for s in steps],
-        )
+        self.engine.insert("steps", step_rows(rollout, steps))
 
     def steps(self, rollout: str) -> tuple[LedgerStep, ...]:
         """A rollout's ledger in order."""
@@ -95,6 +92,11 @@ class Runs(Part):
         """(session, reason) of all that was left out of a run."""
         rows = self.engine.rows("select session, reason from exclusions where run=? order by session", (run,))
         return tuple((r["session"], r["reason"]) for r in rows)
+
+
+def step_rows(rollout: str, steps: Iterable[LedgerStep]) -> list[dict[str, Any]]:
+    """Steps as rows of the table `steps`."""
+    return [{"rollout": rollout, "n": s.n, "kind": s.kind, "body": pack(json.dumps(s.body).encode())} for s in steps]
 
 
 def _rollout(row: dict[str, Any]) -> tuple[RolloutRow, End | None]:

@@ -6,7 +6,7 @@ import sqlite3
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, nullcontext
-from itertools import groupby
+from itertools import groupby, islice
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,9 @@ from harness.errors import StoreError
 from harness.schema import VERSIONS, migrations
 from harness.stores.engine import storable
 from toolsim.sqlitefile import writing
+
+_VALUES = 900
+"""Values of one statement at most: SQLite took no more than 999 once."""
 
 
 class SqliteEngine:
@@ -63,14 +66,19 @@ class SqliteEngine:
             # a transaction that begins by reading cannot wait for another writer once it writes
             with nullcontext() if connection.in_transaction else writing(self.db):
                 for sql, values in _statements(table, map(storable, rows), ignore=ignore):
-                    connection.executemany(sql, values)
+                    connection.execute(sql, values)
             return int(self.db.conn.total_changes - before)
 
     @contextmanager
     def writing(self) -> Iterator[None]:
-        """One transaction that holds the write lock from its beginning, so that what was looked up stays true."""
-        with self._lock, self._named(), writing(self.db):
+        """One transaction that holds the write lock from its beginning, so that what was looked up stays true; within
+        one that is open, that one.
+        """
+        with self._lock, self._named(), nullcontext() if self.db.conn.in_transaction else writing(self.db):
             yield
+
+    shares = True
+    together = writing
 
     @contextmanager
     def erasing(self, what: str) -> Iterator[None]:
@@ -140,12 +148,13 @@ class SqliteEngine:
             raise StoreError(f"cannot use the store {self.path}: {error}") from error
 
 
-def _statements(
-    table: str, rows: Iterable[dict[str, Any]], *, ignore: bool
-) -> Iterator[tuple[str, Iterator[tuple[Any, ...]]]]:
-    """One statement for each run of rows with the same columns, with the values of each row."""
+def _statements(table: str, rows: Iterable[dict[str, Any]], *, ignore: bool) -> Iterator[tuple[str, tuple[Any, ...]]]:
+    """Statements with their values, each of as many rows with the same columns as one can take: every statement lets go
+    of the interpreter, and a thread has to wait until it gets it again."""
+    word = "insert or ignore" if ignore else "insert"
     for columns, alike in groupby(rows, key=tuple):
         names = ", ".join(f'"{name}"' for name in columns)
-        marks = ", ".join("?" * len(columns))
-        word = "insert or ignore" if ignore else "insert"
-        yield f'{word} into "{table}" ({names}) values ({marks})', (tuple(row.values()) for row in alike)
+        marks = f"({', '.join('?' * len(columns))})"
+        while some := tuple(islice(alike, max(1, _VALUES // len(columns)))):
+            values = tuple(value for row in some for value in row.values())
+            yield f'{word} into "{table}" ({names}) values {", ".join([marks] * len(some))}', values

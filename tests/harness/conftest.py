@@ -64,7 +64,7 @@ class Ledger:
 
     rows: list[LedgerStep] = field(default_factory=list)
 
-    def write(self, n: int, step: ModelStep | ToolStep) -> None:
+    async def write(self, n: int, step: ModelStep | ToolStep) -> None:
         assert n == len(self.rows)
         self.rows.append(write_step(n, step))
 

@@ -20,8 +20,8 @@ class FakeScene:
 class FakeRollout:
     """A rollout that writes one step and ends; what it meets on the way is given."""
 
-    def __init__(self, row, write, hall, meets):
-        self.row, self.write, self.hall, self.meets = row, write, hall, meets
+    def __init__(self, row, entries, hall, meets):
+        self.row, self.entries, self.hall, self.meets = row, entries, hall, meets
 
     async def run(self, written):
         self.hall.inside += 1
@@ -30,7 +30,7 @@ class FakeRollout:
         await asyncio.sleep(0.002)
         self.hall.inside -= 1
         if len(written) == 0:
-            self.write(0, ModelStep(Message("assistant", "hi", "agent"), "native"))
+            await self.entries.step(0, ModelStep(Message("assistant", "hi", "agent"), "native"))
         if isinstance(self.meets, BaseException):
             raise self.meets
         return End("completed", None, "finished", {"steps": 1})
@@ -57,8 +57,8 @@ class Hall:
             raise prepared
         return prepared
 
-    async def build(self, row, scene, write):
-        return FakeRollout(row, write, self, self.meets.get(row.id))
+    async def build(self, row, scene, entries):
+        return FakeRollout(row, entries, self, self.meets.get(row.id))
 
     async def play(self, rows=None, concurrency=3):
         return await run_batch(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import sys
 
 import pytest
 
@@ -91,8 +92,8 @@ async def test_a_store_that_cannot_be_written_stops_the_batch_and_ends_no_rollou
         async def run(self, written):
             return await super().run(())
 
-    async def build(row, scene, write):
-        return Unaware(row, write, hall, None)
+    async def build(row, scene, entries):
+        return Unaware(row, entries, hall, None)
 
     hall.build = build
     with pytest.raises(StoreError, match="cannot use the store"):
@@ -123,6 +124,13 @@ async def test_the_garbage_collector_is_as_it_was_after_a_batch_also_one_that_fa
         await hall.play()
     assert during[0] != before[0]
     assert (gc.get_threshold(), gc.get_freeze_count()) == before
+
+
+def test_threads_take_turns_quickly_while_a_batch_runs_and_as_usual_after_it():
+    usual = sys.getswitchinterval()
+    with fewer_collections(), fewer_collections():
+        assert sys.getswitchinterval() < usual
+    assert sys.getswitchinterval() == usual
 
 
 async def test_an_ended_batch_is_not_followed_by_a_collection_of_all_that_it_made(store):

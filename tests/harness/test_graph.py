@@ -34,7 +34,7 @@ class Table:
         self.log.append(f"{call.id} after {progress.steps}")
         return ToolStep(call, ToolResult(call.id, "ok"), ToolResult(call.id, "ok"), "computed")
 
-    def write(self, n, step):
+    async def write(self, n, step):
         assert n == len(self.steps)
         self.steps.append(step)
         self.log.append(f"write {n}")

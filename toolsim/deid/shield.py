@@ -5,6 +5,7 @@ What was once looked through is remembered, so a growing conversation costs only
 
 from __future__ import annotations
 
+import asyncio
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -28,6 +29,8 @@ _REMEMBERED = 16_000_000
 """Characters of texts that are remembered, of all sessions together."""
 _MESSAGES = 1_024
 """Messages that are remembered of a session."""
+_PORTION = 64 << 10
+"""Characters that are looked through at once, some 8 ms."""
 _PARTS = 32
 """Other parts of a request (tools, a schema) that are remembered of a session."""
 
@@ -114,6 +117,28 @@ class Shield:
         plain = _walk({name: value for name, value in rest.items() if name not in parts}, scrubbed)
         changed = {**lists, **known, **plain}
         return {name: changed[name] for name in body}
+
+    async def look_through(self, session: str, body: JsonObject) -> None:
+        """Take in what the messages of a body hold, in portions between which others get the event loop: a megabyte
+        takes a tenth of a second. Where there is little, `scrub` does it all.
+
+        Raises:
+            MapError: the map cannot be kept.
+        """
+        memory = self._memory(session)
+        listed = (
+            message for name in _LISTS for message in body.get(name) or () if isinstance(body[name], list | tuple)
+        )
+        new = [text for text in texts_of([m for m in listed if id(m) not in memory.messages]) if text]
+        if sum(map(len, new)) <= _PORTION:
+            return
+        portion: list[str] = []
+        for text in new:
+            portion.append(text)
+            if sum(map(len, portion)) > _PORTION:
+                self.learn(session, portion)
+                await asyncio.sleep(0)
+                portion = []
 
     def learn(self, session: str, texts: Sequence[str], found: Iterable[Found] = ()) -> tuple[Entry, ...]:
         """Take in what the texts hold, and what another scanner found in them; returns the new entries."""

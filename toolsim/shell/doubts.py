@@ -26,7 +26,11 @@ _NO_REVISION = re.compile(
     r"|'.*' is not a commit and a branch)",
     re.M | re.I,
 )
-_REFUSED = ("__code=", "Read-only file system", "Operation not permitted", "Resource temporarily unavailable", "bwrap:")
+_REFUSED = (
+    "__code=", "Read-only file system", "Operation not permitted", "Resource temporarily unavailable", "bwrap:",
+    "File size limit exceeded", "File too large", "No space left on device", "Disk quota exceeded",
+    "Cannot allocate memory", "cannot allocate", "memory exhausted", "Too many open files",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

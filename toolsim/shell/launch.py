@@ -9,17 +9,20 @@ import posixpath
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
 from toolsim.errors import ShellError
-from toolsim.shell import seccomp
+from toolsim.shell import cgroups, seccomp
 from toolsim.shell.fuse import Files, Server
 from toolsim.shell.limits import Limits
 
 _SCRIPT = Path(__file__).with_name("mounter.py")
+_PATIENCE = 200
+"""So often a group is tried to be removed at the end, a hundredth of a second apart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +95,7 @@ class Sandbox:
     pid: int | None = None
     peak: int = 0
     over: str = ""
+    fence: cgroups.Fence | None = None
     narrowed: asyncio.Future[bool] | None = None
 
 
@@ -132,6 +136,7 @@ class Mounter:
     loop: asyncio.AbstractEventLoop
     _numbers: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
     _running: dict[int, tuple[Sandbox, Files]] = field(default_factory=dict)
+    _left: list[cgroups.Fence] = field(default_factory=list)
 
     @classmethod
     def open(cls) -> Mounter:
@@ -151,16 +156,19 @@ class Mounter:
     def start(self, plan: Plan, files: Files, limits: Limits) -> Sandbox:
         """Start the plan with `files` behind its FUSE mount; a refused mount is an error of `ended`.
 
-        The other process watches its processes and memory, however busy this one is.
+        The other process watches its processes, memory, disk and files, however busy this one is; behind the first
+        two stands a control group, where there can be one.
 
         Raises:
-            ShellError: the mounter is gone.
+            ShellError: the mounter is gone, or no control group could be made where others could.
         """
         number = next(self._numbers)
-        sandbox = Sandbox(number, self.loop.create_future())
+        fence = _fence(limits)
+        sandbox = Sandbox(number, self.loop.create_future(), fence=fence)
         self._running[number] = (sandbox, files)
-        bounds = {"processes": limits.processes, "memory": limits.memory}
-        self._send({"id": number, "plan": str(plan.write()), **bounds})
+        bounds = {name: getattr(limits, name) for name in ("processes", "memory", "disk", "files")}
+        groups = [] if fence is None else fence.groups()
+        self._send({"id": number, "plan": str(plan.write()), **bounds, "groups": groups})
         return sandbox
 
     async def narrow(self, sandbox: Sandbox, processes: int) -> None:
@@ -184,6 +192,10 @@ class Mounter:
             sandbox.ended.exception()
         if sandbox.server is not None:
             await asyncio.to_thread(sandbox.server.join, 10)
+        for _ in range(_PATIENCE // 10):
+            if self._all_removed():
+                break
+            await asyncio.sleep(0.01)
 
     def close(self) -> None:
         """End the process and everything it started."""
@@ -191,6 +203,15 @@ class Mounter:
             self.loop.remove_reader(self.link)
         self.link.close()
         self.process.wait(timeout=10)
+        self._left += [sandbox.fence for sandbox, _ in self._running.values() if sandbox.fence is not None]
+        for _ in range(_PATIENCE):  # what was killed takes a moment to be gone
+            if self._all_removed():
+                break
+            time.sleep(0.01)
+
+    def _all_removed(self) -> bool:
+        self._left = [fence for fence in self._left if not fence.remove()]
+        return not self._left
 
     def _send(self, order: dict[str, object]) -> None:
         try:
@@ -225,6 +246,9 @@ class Mounter:
         elif "code" in told:
             del self._running[told["id"]]
             sandbox.peak = told["peak"]
+            if sandbox.fence is not None:
+                sandbox.over = sandbox.over or sandbox.fence.excess()
+                self._left.append(sandbox.fence)
             if not sandbox.ended.done():
                 sandbox.ended.set_result(told["code"])
 
@@ -233,3 +257,13 @@ class Mounter:
             if not sandbox.ended.done():
                 sandbox.ended.set_exception(ShellError(f"the process that starts sandboxes failed: {reason}"))
         self._running.clear()
+
+
+def _fence(limits: Limits) -> cgroups.Fence | None:
+    places = cgroups.places()
+    if places is None:
+        return None
+    try:
+        return cgroups.Fence.make(places, *limits.fence())
+    except OSError as error:
+        raise ShellError(f"the sandbox could not be fenced: {error}") from error

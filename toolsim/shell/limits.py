@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from toolsim.errors import ShellError
+from toolsim.shell import mounter
 
 MAX_DEPTH = 250
 """So many directories inside of one another are walked through; more fail the command."""
@@ -39,16 +40,28 @@ class Limits:
         not given twice."""
         return 300 + 2 * self.processes
 
+    def fence(self) -> tuple[int, int]:
+        """Bytes of memory and processes of a control group: above what is looked at, so that it is met only by what is
+        too quick to be looked at."""
+        return self.memory + self.memory // 2, self.pids()
+
     def check_bounds(self, over: str) -> None:
         """Look at what a sandbox was ended for.
 
         Raises:
             ShellError: it was one of its bounds.
         """
-        if over == "processes":
-            raise ShellError(f"the command started more than {self.processes} processes")
-        if over == "memory":
-            raise ShellError(f"the command used more than {self.memory} bytes of memory")
+        if over:
+            raise ShellError(self.told(over))
+
+    def told(self, bound: str) -> str:
+        """That a bound was passed, in one sentence."""
+        return {
+            "processes": f"the command started more than {self.processes} processes",
+            "memory": f"the command used more than {self.memory} bytes of memory",
+            "disk": f"the command wrote more than {self.disk} bytes",
+            "files": f"the command made more than {self.files} files",
+        }[bound]
 
     def check_peak(self, kilobytes: int) -> None:
         """Look at the largest process there was.
@@ -82,8 +95,8 @@ class Disk:
         """What is too much, in one sentence; `None` where nothing is. Walks through the directory."""
         size, count = measure(self.place, self.limits)
         if size > self.limits.disk:
-            return f"the command wrote more than {self.limits.disk} bytes"
-        return f"the command made more than {self.limits.files} files" if count > self.limits.files else None
+            return self.limits.told("disk")
+        return self.limits.told("files") if count > self.limits.files else None
 
     def _space(self) -> tuple[int, int]:
         found = os.statvfs(self.place)
@@ -91,27 +104,5 @@ class Disk:
 
 
 def measure(place: Path, limits: Limits) -> tuple[int, int]:
-    """Bytes on disk and entries below a directory, counted until one of the limits is passed. Follows no links, and
-    enters no other file system: what is mounted there (for a container) shows the same files once more.
-    """
-    size = count = 0
-    try:
-        device = place.stat().st_dev
-    except OSError:
-        return 0, 0
-    left = [str(place)]
-    while left and size <= limits.disk and count <= limits.files:
-        try:
-            with os.scandir(left.pop()) as entries:
-                for entry in entries:
-                    count += 1
-                    if entry.is_dir(follow_symlinks=False):
-                        if entry.stat(follow_symlinks=False).st_dev == device:
-                            left.append(entry.path)
-                    else:
-                        size += entry.stat(follow_symlinks=False).st_blocks * 512
-                    if size > limits.disk or count > limits.files:
-                        break
-        except OSError:  # gone meanwhile, or a path that is too long to be named
-            continue
-    return size, count
+    """Bytes on disk and entries below a directory, counted until one of the limits is passed."""
+    return mounter.measure(str(place), limits.disk, limits.files)

@@ -1,11 +1,11 @@
 """A small process that starts sandboxes: it stands in name spaces of its own and makes no threads.
 
 Run as a script (`python -I -S mounter.py SOCKET`); imports nothing of this package. Over the socket it takes
-`{"id", "plan", "processes", "memory"}` (the path of a JSON plan, and bounds), `{"id", "kill": true}` and
-`{"id", "narrow": N}` (leave nothing in the sandbox's `/proc` but its own processes, and allow no more than N of them).
-It sends the FUSE descriptor of a started sandbox, then `{"id", "error"}` if it could not be mounted,
-`{"id", "narrowed"}` (false: the kernel refused), `{"id", "over"}` (the bound for which it was killed), and in the end
-`{"id", "code", "peak"}` (peak: KiB of the largest process).
+`{"id", "plan", "processes", "memory", "disk", "files", "groups"}` (the path of a JSON plan, bounds, control groups),
+`{"id", "kill": true}` and `{"id", "narrow": N}` (leave nothing in the sandbox's `/proc` but its own processes, and
+allow no more than N of them). It sends the FUSE descriptor of a started sandbox, then `{"id", "error"}` if it could not
+be mounted, `{"id", "narrowed"}` (false: the kernel refused), `{"id", "over"}` (the bound for which it was killed), and
+in the end `{"id", "code", "peak"}` (peak: KiB of the largest process).
 """
 
 from __future__ import annotations
@@ -155,19 +155,65 @@ def _readable(data: bytes) -> int:
 
 
 class Started(NamedTuple):
-    """A sandbox by its number, with the bounds of what all of its processes may be and hold in memory (bytes)."""
+    """A sandbox by its number, with the bounds of what all of its processes may be and hold in memory (bytes), and may
+    write below `scratch` (bytes, files), whose file system had so much `space` (bytes, files) before."""
 
     number: int
     processes: int
     memory: int
+    disk: int
+    files: int
+    scratch: str
+    space: tuple[int, int]
 
     def excess(self, bubblewrap: int) -> str | None:
         """Which bound is passed."""
+        free, inodes = space(self.scratch)
+        if self.space[0] - free > self.disk // 2 or self.space[1] - inodes > self.files // 2:
+            size, entries = measure(self.scratch, self.disk, self.files)
+            if size > self.disk or entries > self.files:
+                return "disk" if size > self.disk else "files"
         try:
             count, memory = use(first_of(bubblewrap))
         except (OSError, IndexError):
             return None
         return "processes" if count > self.processes else "memory" if memory > self.memory else None
+
+
+def space(place: str) -> tuple[int, int]:
+    """Bytes and files that are free where a directory is; zeros where it is gone."""
+    try:
+        found = os.statvfs(place)
+    except OSError:
+        return 0, 0
+    return found.f_bfree * found.f_frsize, found.f_ffree
+
+
+def measure(place: str, disk: int, files: int) -> tuple[int, int]:
+    """Bytes on disk and entries below a directory, counted until one of the bounds is passed. Follows no links, and
+    enters no other file system: what is mounted there (for a container) shows the same files once more.
+    """
+    size = count = 0
+    try:
+        device = os.stat(place).st_dev  # noqa: PTH116
+    except OSError:
+        return 0, 0
+    left = [place]
+    while left and size <= disk and count <= files:
+        try:
+            with os.scandir(left.pop()) as entries:
+                for entry in entries:
+                    count += 1
+                    if entry.is_dir(follow_symlinks=False):
+                        if entry.stat(follow_symlinks=False).st_dev == device:
+                            left.append(entry.path)
+                    else:
+                        size += entry.stat(follow_symlinks=False).st_blocks * 512
+                    if size > disk or count > files:
+                        break
+        except OSError:  # gone meanwhile, or a path that is too long to be named
+            continue
+    return size, count
 
 
 def use(inside: int) -> tuple[int, int]:
@@ -235,14 +281,20 @@ def _obey(order: dict[str, Any], children: dict[int, Started], link: socket.sock
     if "narrow" in order:
         _tell(link, id=number, narrowed=running is not None and narrow(running, int(order["narrow"])))
         return
+    scratch = os.path.dirname(str(order["plan"]))  # noqa: PTH120
+    before = space(scratch)
     pid = os.fork()
     if pid:
-        children[pid] = Started(number, int(order["processes"]), int(order["memory"]))
+        processes, memory, disk, files = (int(order[name]) for name in ("processes", "memory", "disk", "files"))
+        children[pid] = Started(number, processes, memory, disk, files, scratch, before)
         return
     try:
         signal.set_wakeup_fd(-1)
         for number_of_signal in (signal.SIGCHLD, signal.SIGPIPE, signal.SIGXFSZ):  # Python ignores the latter two
             signal.signal(number_of_signal, signal.SIG_DFL)
+        for group in order["groups"]:
+            with open(f"{group}/cgroup.procs", "w") as stream:  # noqa: PTH123
+                stream.write("0")
         start(str(order["plan"]), number, link)
     except OSError as error:
         _tell(link, id=number, error=str(error))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import stat
 import threading
@@ -167,3 +168,32 @@ def test_tools_that_were_looked_through_before_are_changed_again_once_the_map_ha
 def test_parts_that_no_fast_encoder_takes_are_scrubbed_too():
     odd = {"tools": [{"description": f"half \ud800 {HOME}", "size": 1 << 70}], "messages": []}
     assert "mallory" not in repr(Shield().scrub("s", odd))
+
+
+async def test_a_long_body_is_looked_through_in_portions_between_which_others_get_the_loop():
+    looked = []
+
+    def find(text):
+        looked.append(len(text))
+        return shields.find(text)
+
+    long = body(*(f"{MAIL} wrote {n}: " + "word " * 6_000 for n in range(20)))
+    shield, rounds = Shield(find=find), 0
+
+    async def other():
+        nonlocal rounds
+        while True:
+            rounds += 1
+            await asyncio.sleep(0)
+
+    task = asyncio.create_task(other())
+    await shield.look_through("s", long)
+    task.cancel()
+    assert rounds >= 5
+    assert 12 <= len(looked) < 20  # the rest, less than a portion, is left to `scrub`
+    assert MAIL not in json.dumps(shield.scrub("s", long))
+    assert shield.scrub("s", long)["messages"] == Shield().scrub("s", long)["messages"]
+    looked.clear()
+    await shield.look_through("s", long)
+    await shield.look_through("t", body("short"))
+    assert looked == []

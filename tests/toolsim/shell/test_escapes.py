@@ -96,7 +96,7 @@ def test_attempts_that_run_are_counted_apart_from_those_asked_and_refused():
 
 
 def test_how_many_attempts_there_are():
-    assert len(ATTEMPTS) >= 340
+    assert len(ATTEMPTS) >= 360
     assert sum(attempt.armed for attempt in ATTEMPTS) >= 230
 
 
@@ -130,6 +130,38 @@ async def test_a_command_with_too_many_processes_is_ended_while_this_process_is_
     with pytest.raises(ShellError, match="more than 30 processes"):
         await sandbox_place.shell.run(command, sandbox_place.world, program)
     assert left == [0]
+
+
+async def test_a_command_that_writes_too_much_is_ended_while_this_process_is_busy(sandbox_place):
+    await sandbox_place.run("true")
+    sandbox_place.shell.limits = Limits(disk=32 << 20)
+    mounter = sandbox_place.shell._starter.process.pid
+    left = []
+
+    def busy():
+        time.sleep(2.0)
+        left.append(len(canaries.below(mounter)))
+
+    async def program(run, view):
+        asyncio.get_running_loop().call_soon(busy)
+        return ProgramResult("", "", 0)
+
+    command = ShellCommand("foo; while :; do yes | head -c 5000000 >> big$((i++)); done", sandbox_place.world.cwd)
+    with pytest.raises(ShellError, match="wrote more than 33554432 bytes"):
+        await sandbox_place.shell.run(command, sandbox_place.world, program)
+    assert left == [0]
+
+
+@pytest.mark.parametrize("command", ["truncate -s 50G big; echo done", "yes | head -c 3000000 >> big; echo done"])
+async def test_a_file_that_may_not_grow_is_no_answer(sandbox_place, command):
+    sandbox_place.shell.limits = Limits(disk=1 << 20)
+    try:
+        found = await sandbox_place.try_run(command)
+    except ShellError as error:
+        assert "wrote more than" in str(error)  # noqa: PT017
+        return
+    assert isinstance(found, Unknown)
+    assert "the sandbox itself got in the way: File" in found.reason
 
 
 async def test_a_line_that_is_longer_than_an_argument_is_not_parsed(place):
