@@ -14,6 +14,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
 from itertools import chain
 from pathlib import Path
@@ -262,7 +263,7 @@ class CallDatabase:
     @contextmanager
     def _adding(self) -> Iterator[Callable[[Prepared], int]]:
         """One transaction of all files that are written; the first file's lock is that of all."""
-        with ExitStack() as stack:
+        with ExitStack() as stack, ThreadPoolExecutor(1) as packer:
             stack.enter_context(writing(self._files()[0].db))
             files = self._files()
             begun = {0}
@@ -275,12 +276,14 @@ class CallDatabase:
                     if number not in begun:
                         stack.enter_context(writing(files[number].db))
                         begun.add(number)
-                    here = files[number].keep(Prepared(rows, batch.bodies), place)
+                    here = files[number].keep(Prepared(rows, batch.bodies), place, packer)
                     added, place = added + here, place + here
                 return added
 
             try:
                 yield keep
+                for file in files:
+                    file.settle()
             except BaseException:
                 for file in files:
                     file.forget()

@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor, Future
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any
@@ -16,13 +17,14 @@ from toolsim import callschema
 from toolsim.errors import CallDatabaseError
 from toolsim.lexical import Document
 from toolsim.recordedcalls import (
+    NAME_BYTES,
     Prepared,
     RecordedCall,
     Row,
     arguments_text,
+    in_blocks,
     lines_of,
     name_of,
-    packed,
     pair_of,
     squeezed,
     storable,
@@ -32,7 +34,7 @@ from toolsim.trajectory import ToolCall
 
 _SHIFT = 12
 _LINE = (1 << _SHIFT) - 1
-_ROWS = 256
+_ROWS = 1_024
 _READ = 2_000
 _NAMES_KEPT = 1 << 16
 _NAMED = slice(2, 8)
@@ -66,6 +68,7 @@ class CallFile:
         self.db = callschema.open_database(path, create=create)
         self._names: dict[str, int] = {}
         self._names_as_of = -1
+        self._coming: tuple[int, Future[list[bytes]]] | None = None
         self.id, self.first = self._one("select id, first from about")
 
     def close(self) -> None:
@@ -80,6 +83,7 @@ class CallFile:
     def forget(self) -> None:
         """Nothing of the transaction that failed may be taken for kept."""
         self._names = {}
+        self._coming = None
 
     def hold(self, kib: int) -> None:
         """Keep no more than so many pages in memory."""
@@ -116,21 +120,30 @@ class CallFile:
         found = self._among(f"select name from names where name in (%s) {held}", among)
         return {row[0] for row in found}
 
-    def keep(self, batch: Prepared, first: int) -> int:
-        """Keep the pairs that are new, numbered from `first`; how many."""
+    def keep(self, batch: Prepared, first: int, packer: Executor) -> int:
+        """Keep the pairs that are new, numbered from `first`; how many. `settle` comes before the transaction ends: the
+        texts are compressed by `packer` meanwhile.
+        """
         known = self._known(batch.rows.values())
         rows = [row for key, row in batch.rows.items() if key not in known]
         if not rows:
             return 0
         ids = self._ids(rows)
         wanted = dict.fromkeys(chain.from_iterable(row[-2:] for row in rows))
-        places = self._places({name: batch.bodies[name] for name in wanted})
+        places = self._places({name: batch.bodies[name] for name in wanted}, packer)
         self._insert("calls", _CALL, [
             (n, *row[:2], *map(ids.get, row[_NAMED]), *row[8:-2], places[row[-2]], places[row[-1]])
             for n, row in enumerate(rows, first)
         ])  # fmt: skip
         self._note(len(rows), sum(_weight(row[0]) for row in rows))
         return len(rows)
+
+    def settle(self) -> None:
+        """Keep the texts whose compression was under way."""
+        if self._coming is not None:
+            first, made = self._coming
+            self._coming = None
+            self._insert("blocks", ("id", "body"), list(enumerate(made.result(), first)))
 
     def exact(self, conditions: Mapping[str, Any], limit: int) -> list[tuple[tuple[Any, ...], int]]:
         """The latest `limit` pairs of an exact key (-1: all) with a rank by time, then identity, and their numbers."""
@@ -237,18 +250,29 @@ class CallFile:
         self._insert("names", ("name",), [(name,) for name in names if name not in known])
         return dict(self._among("select name, id from names where name in (%s)", names))
 
-    def _places(self, bodies: Mapping[bytes, bytes]) -> dict[bytes, int]:
+    def _places(self, bodies: Mapping[bytes, bytes], packer: Executor) -> dict[bytes, int]:
         """Keep the texts that are new; the place of each by its hash."""
-        places = dict(self._among("select hash, place from bodies where hash in (%s)", list(bodies)))
+        places = self._places_of(list(bodies))
         fresh = [hash_ for hash_ in bodies if hash_ not in places]
-        blocks = packed(bodies[hash_] for hash_ in fresh)
+        blocks = in_blocks(bodies[hash_] for hash_ in fresh)
+        self.settle()
         first = int(self._one("select coalesce(max(id), 0) from blocks")[0]) + 1
         todo, new = iter(fresh), []
-        for number, (_, lines) in enumerate(blocks, first):
-            new += [(hash_, number << _SHIFT | line) for line, hash_ in enumerate(islice(todo, lines))]
-        self._insert("blocks", ("id", "body"), [(n, block) for n, (block, _) in enumerate(blocks, first)])
+        for number, lines in enumerate(blocks, first):
+            new += [(hash_, number << _SHIFT | line) for line, hash_ in enumerate(islice(todo, len(lines)))]
+        self._coming = first, packer.submit(squeezed, blocks)
         self._insert("bodies", ("hash", "place"), sorted(new))
         return places | dict(new)
+
+    def _places_of(self, hashes: Sequence[bytes]) -> dict[bytes, int]:
+        """The places of the texts that are here, read in one step (see `_insert`)."""
+        found = self._among("select group_concat(hex(hash) || place) from bodies where hash in (%s)", hashes)
+        return {
+            bytes.fromhex(text[: 2 * NAME_BYTES]): int(text[2 * NAME_BYTES :])
+            for (texts,) in found
+            for text in (texts or "").split(",")
+            if text
+        }
 
     def _texts(self, places: Iterable[int]) -> dict[int, bytes]:
         """The texts at places."""
@@ -272,7 +296,7 @@ class CallFile:
                 self.db.execute("delete from bodies where hash = ?", [name_of(lines[line])])
                 lines[line] = b""
             if any(lines):
-                (made,) = squeezed([b"\n".join(lines)])
+                (made,) = squeezed([lines])
                 self.db.execute("update blocks set body = ? where id = ?", [made, number])
             else:
                 self.db.execute("delete from blocks where id = ?", [number])
@@ -284,13 +308,16 @@ class CallFile:
         )
 
     def _insert(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-        """Many rows with few statements: half the time of one statement a row."""
-        whole = len(rows) - len(rows) % _ROWS
-        for start in range(0, whole, _ROWS):
-            self.db.conn.execute(
-                _insert_sql(table, columns, _ROWS), list(chain.from_iterable(rows[start : start + _ROWS]))
-            )
-        self.db.conn.executemany(_insert_sql(table, columns, 1), rows[whole:])
+        """Many rows with few statements: each step of a statement gives the interpreter's lock away, and waiting for it
+        costs more than the row.
+        """
+        start, size = 0, _ROWS
+        while start < len(rows):
+            while size > len(rows) - start:
+                size //= 2
+            values = list(chain.from_iterable(rows[start : start + size]))
+            self.db.conn.execute(_insert_sql(table, columns, size), values)
+            start += size
 
     def _among(self, select: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
         return self.db.execute(select % _marks(len(values)), list(values)).fetchall() if values else []

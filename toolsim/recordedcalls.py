@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import threading
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
@@ -34,6 +35,8 @@ _MAX_BLOCK = 1 << 30
 _TEXT_LIMIT = 4_000
 _OWN = threading.local()
 _TALK = frozenset({"description", "explanation", "justification", "thought", "toolSummary", "sideEffects"})
+_PLAIN = frozenset({str, int, bool, type(None)})
+_LISTS = frozenset({list, tuple})
 _COMMANDS = ("command", "cmd", "script", "CommandLine")
 
 
@@ -97,12 +100,10 @@ def call_key(tool: str, arguments: Any, cwd: str | None) -> str:
 
 def _exact_key(tool: str, arguments: Any, cwd: str | None) -> bytes:
     normal = _normal(arguments)
-    try:
-        text = _faithful(normal)
-        if text is not None:
+    if _finite(normal):
+        with suppress(TypeError):
+            text = orjson.dumps(normal, option=orjson.OPT_SORT_KEYS)
             return hashlib.sha256(orjson.dumps((tool, cwd)) + text).digest()
-    except TypeError:
-        pass
     return bytes.fromhex(content_hash([tool, normal, cwd]))
 
 
@@ -189,24 +190,25 @@ def _encoded(before: tuple[Any, ...], doubtful: Any, after: tuple[Any, ...] = ()
     """The JSON text of a list, without line breaks; after a space where only Python's own encoder can write it (halves
     of surrogate pairs, integers beyond 64 bits, NaN). NaN may stand in the doubtful part only.
     """
-    try:
-        text = _faithful(doubtful)
-        if text is not None:
-            end = b"," + orjson.dumps(after)[1:] if after else b"]"
-            return orjson.dumps(before)[:-1] + b"," + text + end
-    except TypeError:
-        pass
+    if _finite(doubtful):
+        with suppress(TypeError):
+            return orjson.dumps((*before, doubtful, *after), option=orjson.OPT_SORT_KEYS)
     return b" " + json.dumps([*before, doubtful, *after], sort_keys=True).encode("ascii")
 
 
-def _faithful(value: Any) -> bytes | None:
-    """The JSON text of a value; `None` if it would say something else, for orjson makes null of NaN."""
-    text = orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
-    return text if value is None or b"null" not in text or orjson.loads(text) == value else None
+def _finite(value: Any) -> bool:
+    """Whether a JSON value is without NaN and infinities, of which orjson makes null."""
+    kind = type(value)
+    if kind in _PLAIN:
+        return True
+    if kind is float:
+        return math.isfinite(value)
+    within = value.values() if kind is dict else value if kind in _LISTS else None
+    return within is not None and (_PLAIN.issuperset(map(type, within)) or all(map(_finite, within)))
 
 
-def packed(bodies: Iterable[bytes]) -> list[tuple[bytes, int]]:
-    """Blocks of many texts each, one a line, compressed, with the number of lines in each; in order."""
+def in_blocks(bodies: Iterable[bytes]) -> list[list[bytes]]:
+    """The texts in order, shared out to blocks that are compressed together."""
     blocks, lines, size = [], list[bytes](), 0
     for body in bodies:
         lines.append(body)
@@ -214,17 +216,15 @@ def packed(bodies: Iterable[bytes]) -> list[tuple[bytes, int]]:
         if size >= _BLOCK or len(lines) == _LINES:
             blocks.append(lines)
             lines, size = [], 0
-    if lines:
-        blocks.append(lines)
-    return list(zip(squeezed([b"\n".join(block) for block in blocks]), map(len, blocks), strict=True))
+    return [*blocks, lines] if lines else blocks
 
 
-def squeezed(texts: Sequence[bytes]) -> list[bytes]:
-    """The texts compressed, with checksums; all in one step without the interpreter's lock."""
-    if not texts:
+def squeezed(blocks: Sequence[Sequence[bytes]]) -> list[bytes]:
+    """The blocks, one text a line, compressed, with checksums; all in one step without the interpreter's lock."""
+    if not blocks:
         return []
     compressor = zstandard.ZstdCompressor(level=_LEVEL, write_checksum=True)
-    made = compressor.multi_compress_to_buffer(list(texts), threads=1)
+    made = compressor.multi_compress_to_buffer([b"\n".join(lines) for lines in blocks], threads=1)
     return [made[n].tobytes() for n in range(len(made))]
 
 
