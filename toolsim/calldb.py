@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from types import TracebackType
@@ -48,7 +49,7 @@ class CallDatabase:
         self._file_pairs = file_pairs
         self._lock = threading.RLock()
         self._opened: list[CallFile] = []
-        self._index: LexicalIndex | None = None
+        self._indexes: dict[bool, LexicalIndex] = {}
 
     def __enter__(self) -> CallDatabase:
         return self
@@ -64,7 +65,7 @@ class CallDatabase:
             for file in self._opened:
                 file.close()
             self._opened = []
-            self._index = None
+            self._indexes = {}
 
     def add(self, pairs: Iterable[RecordedCall]) -> int:
         """Keep recorded pairs; returns how many are new. What was kept when an error ends it stays."""
@@ -117,7 +118,8 @@ class CallDatabase:
         left_out = (not_lineage,) if isinstance(not_lineage, str) else tuple(not_lineage or ())
         filters = Filters(_known(tool), _known(repo), before, tuple(map(storable, left_out)), undated)
         with self._lock, self._named():
-            found = self._current_index().search(text, filters, limit, responses=responses)
+            index = self._current_index(responses=responses)
+            found = index.search(text, filters, limit, responses=responses)
             pairs = self._read([number for number, _ in found], dict(found))
         return tuple(pairs[number] for number, _ in found if number in pairs)
 
@@ -166,10 +168,10 @@ class CallDatabase:
                 with writing(file.db):
                     here = file.remove(storable(session_id))
                     file.note_change()
-                if self._index is not None:
-                    self._index.close()
-                    self._index = None
-                LexicalIndex.remove(self._index_path())
+                for responses in (False, True):
+                    self._index(responses=responses).close()
+                    LexicalIndex.remove(self._index(responses=responses).directory)
+                self._indexes = {}
                 if here:
                     file.db.vacuum()
                 file.db.execute("pragma wal_checkpoint(truncate)")
@@ -179,7 +181,7 @@ class CallDatabase:
     def refresh(self) -> None:
         """Bring the index up to date now instead of at the next search."""
         with self._lock, self._named():
-            self._current_index()
+            self._current_index(responses=False)
 
     @property
     def db(self) -> sqlite_utils.Database:
@@ -187,14 +189,17 @@ class CallDatabase:
         with self._lock, self._named():
             return self._files()[0].db
 
-    def _index_path(self) -> Path:
-        return self.path.with_suffix(".index")
+    def _index(self, *, responses: bool) -> LexicalIndex:
+        """The index without the words of results, or the one with them, which is made when first wanted."""
+        if responses not in self._indexes:
+            directory = self.path.with_suffix(".results.index" if responses else ".index")
+            self._indexes[responses] = LexicalIndex(directory, responses=responses)
+        return self._indexes[responses]
 
-    def _current_index(self) -> LexicalIndex:
-        if self._index is None:
-            self._index = LexicalIndex(self._index_path())
-        self._index.update(self._state(), self._documents)
-        return self._index
+    def _current_index(self, *, responses: bool) -> LexicalIndex:
+        index = self._index(responses=responses)
+        index.update(self._state(), partial(self._documents, responses=responses))
+        return index
 
     def _state(self) -> State:
         files = self._files()
@@ -203,8 +208,8 @@ class CallDatabase:
             sum(file.pairs for file in files),
         )  # fmt: skip
 
-    def _documents(self, after: int) -> Iterator[Document]:
-        return chain.from_iterable(file.documents(after) for file in self._files())
+    def _documents(self, after: int, *, responses: bool) -> Iterator[Document]:
+        return chain.from_iterable(file.documents(after, responses=responses) for file in self._files())
 
     def _files(self) -> list[CallFile]:
         """All files, the first one first; those that another process began are opened."""

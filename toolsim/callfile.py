@@ -172,14 +172,16 @@ class CallFile:
             for row in rows
         }
 
-    def documents(self, after: int) -> Iterator[Document]:
-        """What an index knows of the pairs with numbers above `after`, in their order."""
+    def documents(self, after: int, *, responses: bool) -> Iterator[Document]:
+        """What an index knows of the pairs with numbers above `after`, in order; results only with `responses`."""
         cursor = self.db.execute(_DOCUMENT, [after])
         while rows := list(islice(cursor, _READ)):
-            texts = self._texts(place for row in rows for place in row[-2:])
+            places = {row[-2] for row in rows if row[-3] is None} | {row[-1] for row in rows if responses}
+            texts = self._texts(places)
             for seq, key, tool, repo, lineage, at, kept, request, response in rows:
                 arguments = _asked(texts[request]) if kept is None else kept
-                yield Document(seq, key, tool, repo, lineage, at, arguments, str(value_of(texts[response])[0]))
+                result = str(value_of(texts[response])[0]) if responses else None
+                yield Document(seq, key, tool, repo, lineage, at, arguments, result)
 
     def origin(self, session: str, position: int) -> tuple[str, float | None] | None:
         """Lineage and time of the pair at a place of a session."""

@@ -107,6 +107,7 @@ def _exact_key(tool: str, arguments: Any, cwd: str | None) -> bytes:
     return bytes.fromhex(content_hash([tool, normal, cwd]))
 
 
+_SHARED, _TEXTS = 6, 8
 Row: TypeAlias = tuple[Any, ...]
 """key, exact key, session, lineage, repo, agent, tool, cwd, arguments (`None`: those that `arguments_text` gives), call
 id, recorded id, at, position, duration, and the hashes of request and response."""
@@ -152,15 +153,20 @@ def _row(pair: RecordedCall, bodies: dict[bytes, bytes]) -> Row:
     response = _encoded((result.content, result.is_error, result.exit_code, result.images), result.structured)
     asked, answered = name_of(request), name_of(response)
     bodies[asked], bodies[answered] = request, response
-    texts = (pair.session, pair.lineage, pair.repo, pair.agent, pair.tool, pair.cwd, call.id, call.recorded_id)
-    session, lineage, repo, agent, tool, cwd, call_id, recorded_id = map(_storable, texts)
-    at, position, duration = pair.at, pair.position, result.duration
-    about = (session, lineage, repo, agent, tool, cwd, call_id, recorded_id, at, position, duration)
-    key = name_of(orjson.dumps(about) + asked + answered)
+    about: tuple[Any, ...] = (
+        pair.session, pair.lineage, pair.repo, pair.agent, pair.tool, pair.cwd, call.id, call.recorded_id, pair.at,
+        pair.position, result.duration,
+    )  # fmt: skip
+    try:
+        named = orjson.dumps(about)
+    except TypeError:  # halves of surrogate pairs
+        about = (*map(_storable, about[:_TEXTS]), *about[_TEXTS:])
+        named = orjson.dumps(about)
+    key = name_of(named + asked + answered)
     exact = _exact_key(pair.tool, arguments or call.raw, pair.cwd)[:NAME_BYTES]
     derived = arguments_text(call) == pair.arguments_text
-    return (key, exact, session, lineage, repo, agent, tool, cwd, None if derived else storable(pair.arguments_text),
-            call_id, recorded_id, at, position, duration, asked, answered)  # fmt: skip
+    text = None if derived else storable(pair.arguments_text)
+    return (key, exact, *about[:_SHARED], text, *about[_SHARED:], asked, answered)
 
 
 def _storable(text: str | None) -> str | None:

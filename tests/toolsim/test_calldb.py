@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 
 from toolsim.calldb import CallDatabase
 from toolsim.errors import CallDatabaseError
-from toolsim.lexical import terms
 from toolsim.recordedcalls import RecordedCall, arguments_text, call_key, recorded_calls
 from toolsim.trajectory import Message, Session, ToolCall, ToolResult, Trajectory
+from toolsim.words import terms
 
 
 def pair(command: str, output: str = "ok", **changes) -> RecordedCall:

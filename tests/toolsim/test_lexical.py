@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from toolsim.callschema import State
-from toolsim.lexical import Document, Filters, LexicalIndex, terms
+from toolsim.lexical import Document, Filters, LexicalIndex
+from toolsim.words import terms
 
 NO_BOUND = (float("inf"),)
 STORE = "id", 0
