@@ -277,11 +277,12 @@ class CallDatabase:
             def keep(batch: Prepared) -> int:
                 nonlocal place
                 added = 0
-                for number, rows in self._shared_out(batch).items():
+                shared = self._shared_out(batch)
+                for number, rows in shared.items():
                     if number not in begun:
                         stack.enter_context(writing(files[number].db))
                         begun.add(number)
-                    here = files[number].keep(Prepared(rows, batch.bodies), place, packer)
+                    here = files[number].keep(Prepared(rows, batch.bodies, len(shared) == 1), place, packer)
                     added, place = added + here, place + here
                 return added
 
@@ -299,6 +300,8 @@ class CallDatabase:
         last = len(self._opened) - 1
         sessions = list({row[2] for row in batch.rows.values()})
         place = {name: n for n, file in enumerate(self._opened[:last]) for name in file.sessions(sessions)}
+        if not place:
+            return {last: batch.rows}
         shared: dict[int, dict[bytes, Row]] = {}
         for key, row in batch.rows.items():
             shared.setdefault(place.get(row[2], last), {})[key] = row

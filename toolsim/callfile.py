@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future
 from itertools import chain, islice
 from pathlib import Path
@@ -66,7 +66,7 @@ class CallFile:
     def __init__(self, path: Path, *, create: bool) -> None:
         self.path = path
         self.db = callschema.open_database(path, create=create)
-        self._names: dict[str, int] = {}
+        self._names: dict[str | None, int | None] = {None: None}
         self._names_as_of = -1
         self._coming: tuple[int, Future[list[bytes]]] | None = None
         self.id, self.first = self._one("select id, first from about")
@@ -82,7 +82,7 @@ class CallFile:
 
     def forget(self) -> None:
         """Nothing of the transaction that failed may be taken for kept."""
-        self._names = {}
+        self._names = {None: None}
         self._coming = None
 
     def hold(self, kib: int) -> None:
@@ -125,16 +125,21 @@ class CallFile:
         texts are compressed by `packer` meanwhile.
         """
         known = self._known(batch.rows.values())
-        rows = [row for key, row in batch.rows.items() if key not in known]
+        rows = [row for key, row in batch.rows.items() if key not in known] if known else list(batch.rows.values())
         if not rows:
             return 0
         ids = self._ids(rows)
-        wanted = dict.fromkeys(chain.from_iterable(row[-2:] for row in rows))
-        places = self._places({name: batch.bodies[name] for name in wanted}, packer)
-        self._insert("calls", _CALL, [
-            (n, *row[:2], *map(ids.get, row[_NAMED]), *row[8:-2], places[row[-2]], places[row[-1]])
-            for n, row in enumerate(rows, first)
-        ])  # fmt: skip
+        bodies = batch.bodies
+        if known or not batch.whole:
+            bodies = {name: bodies[name] for name in chain.from_iterable(row[-2:] for row in rows)}
+        places = self._places(bodies, packer)
+        values: list[Any] = []
+        for n, row in enumerate(rows, first):
+            key, exact, session, lineage, repo, agent, tool, cwd, *others, request, response = row
+            values += (n, key, exact, ids[session], ids[lineage], ids[repo], ids[agent], ids[tool], ids[cwd])
+            values += others
+            values += (places[request], places[response])
+        self._insert("calls", _CALL, values)
         self._note(len(rows), sum(_weight(row[0]) for row in rows))
         return len(rows)
 
@@ -143,7 +148,7 @@ class CallFile:
         if self._coming is not None:
             first, made = self._coming
             self._coming = None
-            self._insert("blocks", ("id", "body"), list(enumerate(made.result(), first)))
+            self._insert("blocks", ("id", "body"), list(chain.from_iterable(enumerate(made.result(), first))))
 
     def exact(self, conditions: Mapping[str, Any], limit: int) -> list[tuple[tuple[Any, ...], int]]:
         """The latest `limit` pairs of an exact key (-1: all) with a rank by time, then identity, and their numbers."""
@@ -226,12 +231,14 @@ class CallFile:
         """Count a change of what is there already, so that every index made before it is made anew."""
         self.db.execute("update about set purges = purges + 1")
 
-    def _known(self, rows: Iterable[Row]) -> set[bytes]:
+    def _known(self, rows: Collection[Row]) -> set[bytes]:
         """The identities that are here already; a pair's session is part of its identity."""
-        asked: dict[str, list[bytes]] = {}
-        for row in rows:
-            asked.setdefault(row[2], []).append(row[0])
+        asked: dict[str, list[bytes]] = {row[2]: [] for row in rows}
         held = dict(self._among("select name, id from names where name in (%s)", list(asked)))
+        if not held:
+            return set()
+        for row in rows:
+            asked[row[2]].append(row[0])
         known: set[bytes] = set()
         for session, number in held.items():
             keys = f"select key from calls where session = {number} and key in (%s)"
@@ -242,14 +249,14 @@ class CallFile:
         """The numbers of all names in the rows."""
         purges = self.purges
         if purges != self._names_as_of or len(self._names) > _NAMES_KEPT:
-            self._names, self._names_as_of = {}, purges
+            self._names, self._names_as_of = {None: None}, purges
         new = {name for row in rows for name in row[_NAMED]} - self._names.keys()
         self._names |= self._numbered([name for name in new if name is not None])
-        return self._names  # type: ignore[return-value]
+        return self._names
 
-    def _numbered(self, names: Sequence[str]) -> dict[str, int]:
+    def _numbered(self, names: Sequence[str]) -> dict[str | None, int | None]:
         known = dict(self._among("select name, id from names where name in (%s)", names))
-        self._insert("names", ("name",), [(name,) for name in names if name not in known])
+        self._insert("names", ("name",), [name for name in names if name not in known])
         return dict(self._among("select name, id from names where name in (%s)", names))
 
     def _places(self, bodies: Mapping[bytes, bytes], packer: Executor) -> dict[bytes, int]:
@@ -263,7 +270,7 @@ class CallFile:
         for number, lines in enumerate(blocks, first):
             new += [(hash_, number << _SHIFT | line) for line, hash_ in enumerate(islice(todo, len(lines)))]
         self._coming = first, packer.submit(squeezed, blocks)
-        self._insert("bodies", ("hash", "place"), sorted(new))
+        self._insert("bodies", ("hash", "place"), list(chain.from_iterable(sorted(new))))
         return places | dict(new)
 
     def _places_of(self, hashes: Sequence[bytes]) -> dict[bytes, int]:
@@ -309,16 +316,16 @@ class CallFile:
             "update about set pairs = pairs + ?, digest = ?", [more, total.to_bytes(callschema.DIGEST_BYTES, "big")]
         )
 
-    def _insert(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-        """Many rows with few statements: each step of a statement gives the interpreter's lock away, and waiting for it
-        costs more than the row.
+    def _insert(self, table: str, columns: tuple[str, ...], values: list[Any]) -> None:
+        """Many rows, all values of all in one list, with few statements: each step of a statement gives the
+        interpreter's lock away, and waiting for it costs more than a row.
         """
-        start, size = 0, _ROWS
-        while start < len(rows):
-            while size > len(rows) - start:
-                size //= 2
-            values = list(chain.from_iterable(rows[start : start + size]))
-            self.db.conn.execute(_insert_sql(table, columns, size), values)
+        start, size = 0, _ROWS * len(columns)
+        while start < len(values):
+            while size > len(values) - start:
+                size = size // len(columns) // 2 * len(columns)
+            sql = _insert_sql(table, columns, size // len(columns))
+            self.db.conn.execute(sql, values[start : start + size])
             start += size
 
     def _among(self, select: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:

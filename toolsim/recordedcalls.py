@@ -115,10 +115,11 @@ id, recorded id, at, position, duration, and the hashes of request and response.
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A batch that is ready to be kept: rows by key, JSON texts by hash."""
+    """A batch that is ready to be kept: rows by key, JSON texts by hash; `whole` if each text is of one of the rows."""
 
     rows: dict[bytes, Row]
     bodies: dict[bytes, bytes]
+    whole: bool = True
 
 
 def batches(pairs: Iterable[RecordedCall]) -> Generator[Prepared | None, None, None]:
