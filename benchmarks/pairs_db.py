@@ -130,7 +130,7 @@ def keep(calls: CallDatabase, copies: Copies, count: int) -> None:
     """
     todo, times, worked, made = derived(copies, count), list[tuple[float, int]](), 0.0, time.perf_counter()
     gc.disable()
-    while batch := list(islice(todo, 20_000)):
+    while batch := list(islice(todo, 50_000)):
         gc.freeze()
         gc.enable()
         start, begun = time.perf_counter(), time.process_time()
@@ -138,8 +138,8 @@ def keep(calls: CallDatabase, copies: Copies, count: int) -> None:
         times.append((time.perf_counter() - start, len(batch)))
         worked += time.process_time() - begun
         gc.disable()
-        if len(times) % 25 == 0:
-            print(f"  {sum(n for _, n in times):,}: {_rate(times[-25:]):,.0f} a second", flush=True)
+        if len(times) % 10 == 0:
+            print(f"  {sum(n for _, n in times):,}: {_rate(times[-10:]):,.0f} a second", flush=True)
     gc.enable()
     stored = sum(taken for taken, _ in times)
     print(

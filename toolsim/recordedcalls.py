@@ -215,14 +215,17 @@ def _finite(value: Any) -> bool:
 
 
 def in_blocks(bodies: Iterable[bytes]) -> list[list[bytes]]:
-    """The texts in order, shared out to blocks that are compressed together."""
-    blocks, lines, size = [], list[bytes](), 0
+    """The texts in order, shared out to blocks that are compressed together; a long text does not make others slow to
+    read.
+    """
+    blocks, lines, size = list[list[bytes]](), list[bytes](), 0
     for body in bodies:
-        lines.append(body)
-        size += len(body)
-        if size >= _BLOCK or len(lines) == _LINES:
+        length = len(body)
+        if lines and (size + length > _BLOCK or len(lines) == _LINES):
             blocks.append(lines)
             lines, size = [], 0
+        lines.append(body)
+        size += length
     return [*blocks, lines] if lines else blocks
 
 
