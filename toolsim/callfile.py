@@ -131,7 +131,7 @@ class CallFile:
         ids = self._ids(rows)
         bodies = batch.bodies
         if known or not batch.whole:
-            bodies = {name: bodies[name] for name in chain.from_iterable(row[-2:] for row in rows)}
+            bodies = {name: bodies[name] for column in (-2, -1) for name in (row[column] for row in rows)}
         places = self._places(bodies, packer)
         values: list[Any] = []
         for n, row in enumerate(rows, first):

@@ -115,7 +115,9 @@ id, recorded id, at, position, duration, and the hashes of request and response.
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A batch that is ready to be kept: rows by key, JSON texts by hash; `whole` if each text is of one of the rows."""
+    """A batch that is ready to be kept: rows by key, JSON texts by hash, requests first, so that an index need not
+    read the others; `whole` if each text is of one of the rows.
+    """
 
     rows: dict[bytes, Row]
     bodies: dict[bytes, bytes]
@@ -143,17 +145,19 @@ def batches(pairs: Iterable[RecordedCall]) -> Generator[Prepared | None, None, N
 
 
 def _prepared(batch: Sequence[RecordedCall]) -> Prepared:
-    bodies: dict[bytes, bytes] = {}
-    return Prepared({row[0]: row for row in (_row(pair, bodies) for pair in batch)}, bodies)
+    asked: dict[bytes, bytes] = {}
+    answered: dict[bytes, bytes] = {}
+    rows = {row[0]: row for row in (_row(pair, asked, answered) for pair in batch)}
+    return Prepared(rows, asked | answered)
 
 
-def _row(pair: RecordedCall, bodies: dict[bytes, bytes]) -> Row:
+def _row(pair: RecordedCall, requests: dict[bytes, bytes], responses: dict[bytes, bytes]) -> Row:
     call, result = pair.call, pair.result
     arguments = call.arguments
     request = _encoded((call.name,), arguments, (call.raw,))
     response = _encoded((result.content, result.is_error, result.exit_code, result.images), result.structured)
     asked, answered = name_of(request), name_of(response)
-    bodies[asked], bodies[answered] = request, response
+    requests[asked], responses[answered] = request, response
     about: tuple[Any, ...] = (
         pair.session, pair.lineage, pair.repo, pair.agent, pair.tool, pair.cwd, call.id, call.recorded_id, pair.at,
         pair.position, result.duration,
@@ -221,7 +225,7 @@ def in_blocks(bodies: Iterable[bytes]) -> list[list[bytes]]:
     blocks, lines, size = list[list[bytes]](), list[bytes](), 0
     for body in bodies:
         length = len(body)
-        if lines and (size + length > _BLOCK or len(lines) == _LINES):
+        if lines and (size >= _BLOCK or length > _BLOCK or len(lines) == _LINES):
             blocks.append(lines)
             lines, size = [], 0
         lines.append(body)
