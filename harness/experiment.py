@@ -199,6 +199,8 @@ async def open_parts(
     database = _open_calls(calls, config)
     if database is not None:
         stack.enter_context(database)
+        if models[1] is not None:  # else the first search would do it, and every rollout would wait
+            await asyncio.to_thread(database.refresh)
     connectors = await open_connectors(stack, config)
     cache = cache_root() / "shell"
     chosen = choose(config.shell, config.container)

@@ -14,7 +14,9 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from types import TracebackType
@@ -47,7 +49,7 @@ class CallDatabase:
         self._file_pairs = file_pairs
         self._lock = threading.RLock()
         self._opened: list[CallFile] = []
-        self._index: LexicalIndex | None = None
+        self._indexes: dict[bool, LexicalIndex] = {}
 
     def __enter__(self) -> CallDatabase:
         return self
@@ -63,7 +65,7 @@ class CallDatabase:
             for file in self._opened:
                 file.close()
             self._opened = []
-            self._index = None
+            self._indexes = {}
 
     def add(self, pairs: Iterable[RecordedCall]) -> int:
         """Keep recorded pairs; returns how many are new. What was kept when an error ends it stays."""
@@ -116,7 +118,8 @@ class CallDatabase:
         left_out = (not_lineage,) if isinstance(not_lineage, str) else tuple(not_lineage or ())
         filters = Filters(_known(tool), _known(repo), before, tuple(map(storable, left_out)), undated)
         with self._lock, self._named():
-            found = self._current_index().search(text, filters, limit, responses=responses)
+            index = self._current_index(responses=responses)
+            found = index.search(text, filters, limit, responses=responses)
             pairs = self._read([number for number, _ in found], dict(found))
         return tuple(pairs[number] for number, _ in found if number in pairs)
 
@@ -165,10 +168,10 @@ class CallDatabase:
                 with writing(file.db):
                     here = file.remove(storable(session_id))
                     file.note_change()
-                if self._index is not None:
-                    self._index.close()
-                    self._index = None
-                LexicalIndex.remove(self._index_path())
+                for responses in (False, True):
+                    self._index(responses=responses).close()
+                    LexicalIndex.remove(self._index(responses=responses).directory)
+                self._indexes = {}
                 if here:
                     file.db.vacuum()
                 file.db.execute("pragma wal_checkpoint(truncate)")
@@ -178,7 +181,7 @@ class CallDatabase:
     def refresh(self) -> None:
         """Bring the index up to date now instead of at the next search."""
         with self._lock, self._named():
-            self._current_index()
+            self._current_index(responses=False)
 
     @property
     def db(self) -> sqlite_utils.Database:
@@ -186,14 +189,17 @@ class CallDatabase:
         with self._lock, self._named():
             return self._files()[0].db
 
-    def _index_path(self) -> Path:
-        return self.path.with_suffix(".index")
+    def _index(self, *, responses: bool) -> LexicalIndex:
+        """The index without the words of results, or the one with them, which is made when first wanted."""
+        if responses not in self._indexes:
+            directory = self.path.with_suffix(".results.index" if responses else ".index")
+            self._indexes[responses] = LexicalIndex(directory, responses=responses)
+        return self._indexes[responses]
 
-    def _current_index(self) -> LexicalIndex:
-        if self._index is None:
-            self._index = LexicalIndex(self._index_path())
-        self._index.update(self._state(), self._documents)
-        return self._index
+    def _current_index(self, *, responses: bool) -> LexicalIndex:
+        index = self._index(responses=responses)
+        index.update(self._state(), partial(self._documents, responses=responses))
+        return index
 
     def _state(self) -> State:
         files = self._files()
@@ -202,8 +208,8 @@ class CallDatabase:
             sum(file.pairs for file in files),
         )  # fmt: skip
 
-    def _documents(self, after: int) -> Iterator[Document]:
-        return chain.from_iterable(file.documents(after) for file in self._files())
+    def _documents(self, after: int, *, responses: bool) -> Iterator[Document]:
+        return chain.from_iterable(file.documents(after, responses=responses) for file in self._files())
 
     def _files(self) -> list[CallFile]:
         """All files, the first one first; those that another process began are opened."""
@@ -262,7 +268,7 @@ class CallDatabase:
     @contextmanager
     def _adding(self) -> Iterator[Callable[[Prepared], int]]:
         """One transaction of all files that are written; the first file's lock is that of all."""
-        with ExitStack() as stack:
+        with ExitStack() as stack, ThreadPoolExecutor(1) as packer:
             stack.enter_context(writing(self._files()[0].db))
             files = self._files()
             begun = {0}
@@ -271,16 +277,19 @@ class CallDatabase:
             def keep(batch: Prepared) -> int:
                 nonlocal place
                 added = 0
-                for number, rows in self._shared_out(batch).items():
+                shared = self._shared_out(batch)
+                for number, rows in shared.items():
                     if number not in begun:
                         stack.enter_context(writing(files[number].db))
                         begun.add(number)
-                    here = files[number].keep(Prepared(rows, batch.bodies), place)
+                    here = files[number].keep(Prepared(rows, batch.bodies, len(shared) == 1), place, packer)
                     added, place = added + here, place + here
                 return added
 
             try:
                 yield keep
+                for file in files:
+                    file.settle()
             except BaseException:
                 for file in files:
                     file.forget()
@@ -291,6 +300,8 @@ class CallDatabase:
         last = len(self._opened) - 1
         sessions = list({row[2] for row in batch.rows.values()})
         place = {name: n for n, file in enumerate(self._opened[:last]) for name in file.sessions(sessions)}
+        if not place:
+            return {last: batch.rows}
         shared: dict[int, dict[bytes, Row]] = {}
         for key, row in batch.rows.items():
             shared.setdefault(place.get(row[2], last), {})[key] = row

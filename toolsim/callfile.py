@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import functools
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor, Future
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any
@@ -16,13 +17,14 @@ from toolsim import callschema
 from toolsim.errors import CallDatabaseError
 from toolsim.lexical import Document
 from toolsim.recordedcalls import (
+    NAME_BYTES,
     Prepared,
     RecordedCall,
     Row,
     arguments_text,
+    in_blocks,
     lines_of,
     name_of,
-    packed,
     pair_of,
     squeezed,
     storable,
@@ -32,7 +34,7 @@ from toolsim.trajectory import ToolCall
 
 _SHIFT = 12
 _LINE = (1 << _SHIFT) - 1
-_ROWS = 256
+_ROWS = 1_024
 _READ = 2_000
 _NAMES_KEPT = 1 << 16
 _NAMED = slice(2, 8)
@@ -64,8 +66,9 @@ class CallFile:
     def __init__(self, path: Path, *, create: bool) -> None:
         self.path = path
         self.db = callschema.open_database(path, create=create)
-        self._names: dict[str, int] = {}
+        self._names: dict[str | None, int | None] = {None: None}
         self._names_as_of = -1
+        self._coming: tuple[int, Future[list[bytes]]] | None = None
         self.id, self.first = self._one("select id, first from about")
 
     def close(self) -> None:
@@ -79,7 +82,8 @@ class CallFile:
 
     def forget(self) -> None:
         """Nothing of the transaction that failed may be taken for kept."""
-        self._names = {}
+        self._names = {None: None}
+        self._coming = None
 
     def hold(self, kib: int) -> None:
         """Keep no more than so many pages in memory."""
@@ -116,21 +120,35 @@ class CallFile:
         found = self._among(f"select name from names where name in (%s) {held}", among)
         return {row[0] for row in found}
 
-    def keep(self, batch: Prepared, first: int) -> int:
-        """Keep the pairs that are new, numbered from `first`; how many."""
+    def keep(self, batch: Prepared, first: int, packer: Executor) -> int:
+        """Keep the pairs that are new, numbered from `first`; how many. `settle` comes before the transaction ends: the
+        texts are compressed by `packer` meanwhile.
+        """
         known = self._known(batch.rows.values())
-        rows = [row for key, row in batch.rows.items() if key not in known]
+        rows = [row for key, row in batch.rows.items() if key not in known] if known else list(batch.rows.values())
         if not rows:
             return 0
         ids = self._ids(rows)
-        wanted = dict.fromkeys(chain.from_iterable(row[-2:] for row in rows))
-        places = self._places({name: batch.bodies[name] for name in wanted})
-        self._insert("calls", _CALL, [
-            (n, *row[:2], *map(ids.get, row[_NAMED]), *row[8:-2], places[row[-2]], places[row[-1]])
-            for n, row in enumerate(rows, first)
-        ])  # fmt: skip
+        bodies = batch.bodies
+        if known or not batch.whole:
+            bodies = {name: bodies[name] for column in (-2, -1) for name in (row[column] for row in rows)}
+        places = self._places(bodies, packer)
+        values: list[Any] = []
+        for n, row in enumerate(rows, first):
+            key, exact, session, lineage, repo, agent, tool, cwd, *others, request, response = row
+            values += (n, key, exact, ids[session], ids[lineage], ids[repo], ids[agent], ids[tool], ids[cwd])
+            values += others
+            values += (places[request], places[response])
+        self._insert("calls", _CALL, values)
         self._note(len(rows), sum(_weight(row[0]) for row in rows))
         return len(rows)
+
+    def settle(self) -> None:
+        """Keep the texts whose compression was under way."""
+        if self._coming is not None:
+            first, made = self._coming
+            self._coming = None
+            self._insert("blocks", ("id", "body"), list(chain.from_iterable(enumerate(made.result(), first))))
 
     def exact(self, conditions: Mapping[str, Any], limit: int) -> list[tuple[tuple[Any, ...], int]]:
         """The latest `limit` pairs of an exact key (-1: all) with a rank by time, then identity, and their numbers."""
@@ -159,14 +177,16 @@ class CallFile:
             for row in rows
         }
 
-    def documents(self, after: int) -> Iterator[Document]:
-        """What an index knows of the pairs with numbers above `after`, in their order."""
+    def documents(self, after: int, *, responses: bool) -> Iterator[Document]:
+        """What an index knows of the pairs with numbers above `after`, in order; results only with `responses`."""
         cursor = self.db.execute(_DOCUMENT, [after])
         while rows := list(islice(cursor, _READ)):
-            texts = self._texts(place for row in rows for place in row[-2:])
+            places = {row[-2] for row in rows if row[-3] is None} | {row[-1] for row in rows if responses}
+            texts = self._texts(places)
             for seq, key, tool, repo, lineage, at, kept, request, response in rows:
                 arguments = _asked(texts[request]) if kept is None else kept
-                yield Document(seq, key, tool, repo, lineage, at, arguments, str(value_of(texts[response])[0]))
+                result = str(value_of(texts[response])[0]) if responses else None
+                yield Document(seq, key, tool, repo, lineage, at, arguments, result)
 
     def origin(self, session: str, position: int) -> tuple[str, float | None] | None:
         """Lineage and time of the pair at a place of a session."""
@@ -211,12 +231,14 @@ class CallFile:
         """Count a change of what is there already, so that every index made before it is made anew."""
         self.db.execute("update about set purges = purges + 1")
 
-    def _known(self, rows: Iterable[Row]) -> set[bytes]:
+    def _known(self, rows: Collection[Row]) -> set[bytes]:
         """The identities that are here already; a pair's session is part of its identity."""
-        asked: dict[str, list[bytes]] = {}
-        for row in rows:
-            asked.setdefault(row[2], []).append(row[0])
+        asked: dict[str, list[bytes]] = {row[2]: [] for row in rows}
         held = dict(self._among("select name, id from names where name in (%s)", list(asked)))
+        if not held:
+            return set()
+        for row in rows:
+            asked[row[2]].append(row[0])
         known: set[bytes] = set()
         for session, number in held.items():
             keys = f"select key from calls where session = {number} and key in (%s)"
@@ -227,28 +249,39 @@ class CallFile:
         """The numbers of all names in the rows."""
         purges = self.purges
         if purges != self._names_as_of or len(self._names) > _NAMES_KEPT:
-            self._names, self._names_as_of = {}, purges
+            self._names, self._names_as_of = {None: None}, purges
         new = {name for row in rows for name in row[_NAMED]} - self._names.keys()
         self._names |= self._numbered([name for name in new if name is not None])
-        return self._names  # type: ignore[return-value]
+        return self._names
 
-    def _numbered(self, names: Sequence[str]) -> dict[str, int]:
+    def _numbered(self, names: Sequence[str]) -> dict[str | None, int | None]:
         known = dict(self._among("select name, id from names where name in (%s)", names))
-        self._insert("names", ("name",), [(name,) for name in names if name not in known])
+        self._insert("names", ("name",), [name for name in names if name not in known])
         return dict(self._among("select name, id from names where name in (%s)", names))
 
-    def _places(self, bodies: Mapping[bytes, bytes]) -> dict[bytes, int]:
+    def _places(self, bodies: Mapping[bytes, bytes], packer: Executor) -> dict[bytes, int]:
         """Keep the texts that are new; the place of each by its hash."""
-        places = dict(self._among("select hash, place from bodies where hash in (%s)", list(bodies)))
+        places = self._places_of(list(bodies))
         fresh = [hash_ for hash_ in bodies if hash_ not in places]
-        blocks = packed(bodies[hash_] for hash_ in fresh)
+        blocks = in_blocks(bodies[hash_] for hash_ in fresh)
+        self.settle()
         first = int(self._one("select coalesce(max(id), 0) from blocks")[0]) + 1
         todo, new = iter(fresh), []
-        for number, (_, lines) in enumerate(blocks, first):
-            new += [(hash_, number << _SHIFT | line) for line, hash_ in enumerate(islice(todo, lines))]
-        self._insert("blocks", ("id", "body"), [(n, block) for n, (block, _) in enumerate(blocks, first)])
-        self._insert("bodies", ("hash", "place"), sorted(new))
+        for number, lines in enumerate(blocks, first):
+            new += [(hash_, number << _SHIFT | line) for line, hash_ in enumerate(islice(todo, len(lines)))]
+        self._coming = first, packer.submit(squeezed, blocks)
+        self._insert("bodies", ("hash", "place"), list(chain.from_iterable(sorted(new))))
         return places | dict(new)
+
+    def _places_of(self, hashes: Sequence[bytes]) -> dict[bytes, int]:
+        """The places of the texts that are here, read in one step (see `_insert`)."""
+        found = self._among("select group_concat(hex(hash) || place) from bodies where hash in (%s)", hashes)
+        return {
+            bytes.fromhex(text[: 2 * NAME_BYTES]): int(text[2 * NAME_BYTES :])
+            for (texts,) in found
+            for text in (texts or "").split(",")
+            if text
+        }
 
     def _texts(self, places: Iterable[int]) -> dict[int, bytes]:
         """The texts at places."""
@@ -272,7 +305,7 @@ class CallFile:
                 self.db.execute("delete from bodies where hash = ?", [name_of(lines[line])])
                 lines[line] = b""
             if any(lines):
-                (made,) = squeezed([b"\n".join(lines)])
+                (made,) = squeezed([lines])
                 self.db.execute("update blocks set body = ? where id = ?", [made, number])
             else:
                 self.db.execute("delete from blocks where id = ?", [number])
@@ -283,14 +316,17 @@ class CallFile:
             "update about set pairs = pairs + ?, digest = ?", [more, total.to_bytes(callschema.DIGEST_BYTES, "big")]
         )
 
-    def _insert(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-        """Many rows with few statements: half the time of one statement a row."""
-        whole = len(rows) - len(rows) % _ROWS
-        for start in range(0, whole, _ROWS):
-            self.db.conn.execute(
-                _insert_sql(table, columns, _ROWS), list(chain.from_iterable(rows[start : start + _ROWS]))
-            )
-        self.db.conn.executemany(_insert_sql(table, columns, 1), rows[whole:])
+    def _insert(self, table: str, columns: tuple[str, ...], values: list[Any]) -> None:
+        """Many rows, all values of all in one list, with few statements: each step of a statement gives the
+        interpreter's lock away, and waiting for it costs more than a row.
+        """
+        start, size = 0, _ROWS * len(columns)
+        while start < len(values):
+            while size > len(values) - start:
+                size = size // len(columns) // 2 * len(columns)
+            sql = _insert_sql(table, columns, size // len(columns))
+            self.db.conn.execute(sql, values[start : start + size])
+            start += size
 
     def _among(self, select: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
         return self.db.execute(select % _marks(len(values)), list(values)).fetchall() if values else []

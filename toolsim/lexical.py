@@ -7,16 +7,13 @@ lists stand in it, no readable pair.
 from __future__ import annotations
 
 import fcntl
-import functools
-import hashlib
 import json
-import re
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from itertools import accumulate, chain
+from itertools import accumulate
 from pathlib import Path
 from typing import TypeAlias
 
@@ -24,25 +21,16 @@ import tantivy
 
 from toolsim.callschema import State
 from toolsim.errors import CallDatabaseError
+from toolsim.words import LONGEST, excerpt, spelled, terms, text_number
 
-FORM = 2
+FORM = 3
 _HEAP = 256_000_000
 _WRITERS = 2
 _QUERY_TERMS = 48
-_RESPONSE_HEAD = 4_000
-_RESPONSE_TAIL = 1_000
 _RESPONSE_WEIGHT = 0.3
 _LOOK = 128
 _STATE = "state.json"
 _PLAIN = "plain"
-_PIECES = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+|[^\W\d_]+")
-_WORDS = re.compile(r"[^\W_](?:[\w.:/@+=%~-]*\w)?|--?[A-Za-z](?:[\w-]*\w)?|\w+")
-_ASCII_WORDS = re.compile(
-    r"[A-Za-z0-9](?:[A-Za-z0-9_.:/@+=%~-]*[A-Za-z0-9_])?|--?[A-Za-z](?:[A-Za-z0-9_-]*[A-Za-z0-9_])?|[A-Za-z0-9_]+"
-)  # the same on ASCII, in half the time
-_SEPARATED = re.compile(r"[^\W_]+")
-_LONGEST = 80
-
 BUDGETS = (20_000, 400_000, float("inf"))
 """In so many pairs the rarest words may stand together that a hit must have one of; each is tried until enough is
 found."""
@@ -66,7 +54,7 @@ class Document:
     lineage: str
     at: float | None
     arguments: str
-    response: str
+    response: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,35 +68,24 @@ class Filters:
     undated: bool = False
 
 
-def terms(text: str) -> list[str]:
-    """The words of a command, path or code: each run without white space or quotes as a whole (a path, a flag, a test
-    id) and, if it has several, its parts of two letters and more, split at punctuation and at changes of case. All in
-    lower case.
-    """
-    words = _ASCII_WORDS if text.isascii() else _WORDS
-    return list(chain.from_iterable(map(_forms, words.findall(text))))
-
-
-@functools.lru_cache(maxsize=1 << 16)
-def _forms(word: str) -> tuple[str, ...]:
-    whole = word.lower()
-    found = [whole] if len(whole) <= _LONGEST else []
-    pieces = [part for part in _SEPARATED.findall(word) if 1 < len(part) <= _LONGEST]
-    found.extend(part.lower() for part in pieces if part.lower() != whole)
-    for part in pieces:
-        humps = _PIECES.findall(part)
-        if len(humps) > 1:
-            found.extend(hump.lower() for hump in humps)
-    return tuple(found)
-
-
 class LexicalIndex:
-    """The index in one directory. Not safe for threads; several processes may use and update it."""
+    """The index in one directory. Not safe for threads; several processes may use and update it.
 
-    def __init__(self, directory: Path, budgets: Sequence[float] = BUDGETS, scored: float = SCORED) -> None:
+    With `responses` it also has the words of results, which cost more than all others.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        budgets: Sequence[float] = BUDGETS,
+        scored: float = SCORED,
+        *,
+        responses: bool = False,
+    ) -> None:
         self.directory = directory
         self._budgets = budgets
         self._scored = scored
+        self._responses = responses
         self._index: tantivy.Index | None = None
         self._state: State | None = None
 
@@ -153,7 +130,7 @@ class LexicalIndex:
             return []
         if responses:
             return _ranked(searcher, self._nearest(searcher, clauses, conditions, limit, narrow))[:limit]
-        same = self._query_of_text(" ".join(terms(text)))
+        same = self._query_of_text(spelled(text))
         found = _ranked(searcher, self._same(searcher, same, clauses, conditions, limit))
         if len(found) < limit:
             others = [*conditions, (tantivy.Occur.MustNot, same)]
@@ -191,7 +168,7 @@ class LexicalIndex:
         return best
 
     def _query_of_text(self, words: str) -> tantivy.Query:
-        return tantivy.Query.term_query(self._schema(), "text", _text_number(words), "basic")
+        return tantivy.Query.term_query(self._schema(), "text", text_number(words), "basic")
 
     def _query_of_texts(self, texts: set[int]) -> tantivy.Query:
         return tantivy.Query.term_set_query(self._schema(), "text", sorted(texts))
@@ -248,7 +225,7 @@ class LexicalIndex:
             for word in words
         ]
         if responses and words:
-            for word in list(dict.fromkeys(_plain_words().analyze(_excerpt(text))))[:_QUERY_TERMS]:
+            for word in list(dict.fromkeys(_plain_words().analyze(excerpt(text))))[:_QUERY_TERMS]:
                 plain = tantivy.Query.term_query(schema, "response", word, "freq")
                 boosted = tantivy.Query.boost_query(plain, _RESPONSE_WEIGHT)
                 found.append((searcher.doc_freq("response", word), boosted))
@@ -269,7 +246,7 @@ class LexicalIndex:
         self.directory.parent.mkdir(parents=True, exist_ok=True)
         scratch = Path(tempfile.mkdtemp(dir=self.directory.parent, prefix=f".{self.directory.name}-"))
         try:
-            _write(tantivy.Index(_new_schema(), path=str(scratch)), documents(0))
+            _write(tantivy.Index(_new_schema(responses=self._responses), path=str(scratch)), documents(0))
             self.remove(self.directory)
             scratch.rename(self.directory)
         finally:
@@ -310,11 +287,6 @@ def _one_by_one(query: tantivy.Query, scored: _Parts) -> tantivy.Query:
     return query
 
 
-def _text_number(words: str) -> int:
-    """Names a text by its words."""
-    return int.from_bytes(hashlib.sha256(words.encode()).digest()[:8], "big")
-
-
 def _ranked(searcher: tantivy.Searcher, hits: list[_Hit]) -> list[tuple[int, float]]:
     scored = zip(hits, _values(searcher, "tie", hits), _values(searcher, "seq", hits), strict=True)
     ranked = sorted((-score, tie, number) for (score, _), tie, number in scored)
@@ -326,7 +298,7 @@ def _values(searcher: tantivy.Searcher, name: str, hits: list[_Hit]) -> list[int
     return [int(value) for value in found if value is not None]
 
 
-def _new_schema() -> tantivy.Schema:
+def _new_schema(*, responses: bool) -> tantivy.Schema:
     builder = tantivy.SchemaBuilder()
     builder.add_unsigned_field("seq", fast=True)
     builder.add_unsigned_field("tie", fast=True)
@@ -335,14 +307,15 @@ def _new_schema() -> tantivy.Schema:
     for name in ("tool", "repo", "lineage"):
         builder.add_text_field(name, tokenizer_name="raw", index_option="basic")
     builder.add_text_field("arguments", tokenizer_name="whitespace", index_option="freq")
-    builder.add_text_field("response", tokenizer_name=_PLAIN, index_option="freq")
+    if responses:
+        builder.add_text_field("response", tokenizer_name=_PLAIN, index_option="freq")
     return builder.build()
 
 
 def _plain_words() -> tantivy.TextAnalyzer:
     """Words of a result: runs of letters and digits in lower case (no splitting, for speed)."""
     words = tantivy.TextAnalyzerBuilder(tantivy.Tokenizer.simple())
-    return words.filter(tantivy.Filter.remove_long(_LONGEST)).filter(tantivy.Filter.lowercase()).build()
+    return words.filter(tantivy.Filter.remove_long(LONGEST)).filter(tantivy.Filter.lowercase()).build()
 
 
 def _write(index: tantivy.Index, documents: Iterable[Document]) -> int:
@@ -350,13 +323,13 @@ def _write(index: tantivy.Index, documents: Iterable[Document]) -> int:
     index.register_tokenizer(_PLAIN, _plain_words())
     writer = index.writer(_HEAP, _WRITERS)
     for each in documents:
-        words = " ".join(terms(each.arguments))
-        document = tantivy.Document(
-            tool=each.tool, lineage=each.lineage, arguments=words, response=_excerpt(each.response),
-        )  # fmt: skip
+        words = spelled(each.arguments)
+        document = tantivy.Document(tool=each.tool, lineage=each.lineage, arguments=words)
         document.add_unsigned("seq", each.seq)
         document.add_unsigned("tie", int.from_bytes(each.key[:8], "big"))
-        document.add_unsigned("text", _text_number(words))
+        document.add_unsigned("text", text_number(words))
+        if each.response is not None:
+            document.add_text("response", excerpt(each.response))
         if each.repo is not None:
             document.add_text("repo", each.repo)
         if each.at is not None:
@@ -367,14 +340,6 @@ def _write(index: tantivy.Index, documents: Iterable[Document]) -> int:
     writer.wait_merging_threads()
     index.reload()
     return added
-
-
-def _excerpt(text: str) -> str:
-    """The ends of a result, without halves of surrogate pairs, which tantivy does not take."""
-    text = text.encode("utf-8", "replace").decode("utf-8")
-    if len(text) <= _RESPONSE_HEAD + _RESPONSE_TAIL:
-        return text
-    return f"{text[:_RESPONSE_HEAD]} {text[-_RESPONSE_TAIL:]}"
 
 
 def _conditions(schema: tantivy.Schema, filters: Filters) -> _Parts:

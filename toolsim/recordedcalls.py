@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import threading
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
@@ -34,6 +35,8 @@ _MAX_BLOCK = 1 << 30
 _TEXT_LIMIT = 4_000
 _OWN = threading.local()
 _TALK = frozenset({"description", "explanation", "justification", "thought", "toolSummary", "sideEffects"})
+_PLAIN = frozenset({str, int, bool, type(None)})
+_LISTS = frozenset({list, tuple})
 _COMMANDS = ("command", "cmd", "script", "CommandLine")
 
 
@@ -97,15 +100,14 @@ def call_key(tool: str, arguments: Any, cwd: str | None) -> str:
 
 def _exact_key(tool: str, arguments: Any, cwd: str | None) -> bytes:
     normal = _normal(arguments)
-    try:
-        text = _faithful(normal)
-        if text is not None:
+    if _finite(normal):
+        with suppress(TypeError):
+            text = orjson.dumps(normal, option=orjson.OPT_SORT_KEYS)
             return hashlib.sha256(orjson.dumps((tool, cwd)) + text).digest()
-    except TypeError:
-        pass
     return bytes.fromhex(content_hash([tool, normal, cwd]))
 
 
+_SHARED, _TEXTS = 6, 8
 Row: TypeAlias = tuple[Any, ...]
 """key, exact key, session, lineage, repo, agent, tool, cwd, arguments (`None`: those that `arguments_text` gives), call
 id, recorded id, at, position, duration, and the hashes of request and response."""
@@ -113,10 +115,13 @@ id, recorded id, at, position, duration, and the hashes of request and response.
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A batch that is ready to be kept: rows by key, JSON texts by hash."""
+    """A batch that is ready to be kept: rows by key, JSON texts by hash, requests first, so that an index need not
+    read the others; `whole` if each text is of one of the rows.
+    """
 
     rows: dict[bytes, Row]
     bodies: dict[bytes, bytes]
+    whole: bool = True
 
 
 def batches(pairs: Iterable[RecordedCall]) -> Generator[Prepared | None, None, None]:
@@ -140,26 +145,33 @@ def batches(pairs: Iterable[RecordedCall]) -> Generator[Prepared | None, None, N
 
 
 def _prepared(batch: Sequence[RecordedCall]) -> Prepared:
-    bodies: dict[bytes, bytes] = {}
-    return Prepared({row[0]: row for row in (_row(pair, bodies) for pair in batch)}, bodies)
+    asked: dict[bytes, bytes] = {}
+    answered: dict[bytes, bytes] = {}
+    rows = {row[0]: row for row in (_row(pair, asked, answered) for pair in batch)}
+    return Prepared(rows, asked | answered)
 
 
-def _row(pair: RecordedCall, bodies: dict[bytes, bytes]) -> Row:
+def _row(pair: RecordedCall, requests: dict[bytes, bytes], responses: dict[bytes, bytes]) -> Row:
     call, result = pair.call, pair.result
     arguments = call.arguments
     request = _encoded((call.name,), arguments, (call.raw,))
     response = _encoded((result.content, result.is_error, result.exit_code, result.images), result.structured)
     asked, answered = name_of(request), name_of(response)
-    bodies[asked], bodies[answered] = request, response
-    texts = (pair.session, pair.lineage, pair.repo, pair.agent, pair.tool, pair.cwd, call.id, call.recorded_id)
-    session, lineage, repo, agent, tool, cwd, call_id, recorded_id = map(_storable, texts)
-    at, position, duration = pair.at, pair.position, result.duration
-    about = (session, lineage, repo, agent, tool, cwd, call_id, recorded_id, at, position, duration)
-    key = name_of(orjson.dumps(about) + asked + answered)
+    requests[asked], responses[answered] = request, response
+    about: tuple[Any, ...] = (
+        pair.session, pair.lineage, pair.repo, pair.agent, pair.tool, pair.cwd, call.id, call.recorded_id, pair.at,
+        pair.position, result.duration,
+    )  # fmt: skip
+    try:
+        named = orjson.dumps(about)
+    except TypeError:  # halves of surrogate pairs
+        about = (*map(_storable, about[:_TEXTS]), *about[_TEXTS:])
+        named = orjson.dumps(about)
+    key = name_of(named + asked + answered)
     exact = _exact_key(pair.tool, arguments or call.raw, pair.cwd)[:NAME_BYTES]
     derived = arguments_text(call) == pair.arguments_text
-    return (key, exact, session, lineage, repo, agent, tool, cwd, None if derived else storable(pair.arguments_text),
-            call_id, recorded_id, at, position, duration, asked, answered)  # fmt: skip
+    text = None if derived else storable(pair.arguments_text)
+    return (key, exact, *about[:_SHARED], text, *about[_SHARED:], asked, answered)
 
 
 def _storable(text: str | None) -> str | None:
@@ -189,42 +201,44 @@ def _encoded(before: tuple[Any, ...], doubtful: Any, after: tuple[Any, ...] = ()
     """The JSON text of a list, without line breaks; after a space where only Python's own encoder can write it (halves
     of surrogate pairs, integers beyond 64 bits, NaN). NaN may stand in the doubtful part only.
     """
-    try:
-        text = _faithful(doubtful)
-        if text is not None:
-            end = b"," + orjson.dumps(after)[1:] if after else b"]"
-            return orjson.dumps(before)[:-1] + b"," + text + end
-    except TypeError:
-        pass
+    if _finite(doubtful):
+        with suppress(TypeError):
+            return orjson.dumps((*before, doubtful, *after), option=orjson.OPT_SORT_KEYS)
     return b" " + json.dumps([*before, doubtful, *after], sort_keys=True).encode("ascii")
 
 
-def _faithful(value: Any) -> bytes | None:
-    """The JSON text of a value; `None` if it would say something else, for orjson makes null of NaN."""
-    text = orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
-    return text if value is None or b"null" not in text or orjson.loads(text) == value else None
+def _finite(value: Any) -> bool:
+    """Whether a JSON value is without NaN and infinities, of which orjson makes null."""
+    kind = type(value)
+    if kind in _PLAIN:
+        return True
+    if kind is float:
+        return math.isfinite(value)
+    within = value.values() if kind is dict else value if kind in _LISTS else None
+    return within is not None and (_PLAIN.issuperset(map(type, within)) or all(map(_finite, within)))
 
 
-def packed(bodies: Iterable[bytes]) -> list[tuple[bytes, int]]:
-    """Blocks of many texts each, one a line, compressed, with the number of lines in each; in order."""
-    blocks, lines, size = [], list[bytes](), 0
+def in_blocks(bodies: Iterable[bytes]) -> list[list[bytes]]:
+    """The texts in order, shared out to blocks that are compressed together; a long text does not make others slow to
+    read.
+    """
+    blocks, lines, size = list[list[bytes]](), list[bytes](), 0
     for body in bodies:
-        lines.append(body)
-        size += len(body)
-        if size >= _BLOCK or len(lines) == _LINES:
+        length = len(body)
+        if lines and (size >= _BLOCK or length > _BLOCK or len(lines) == _LINES):
             blocks.append(lines)
             lines, size = [], 0
-    if lines:
-        blocks.append(lines)
-    return list(zip(squeezed([b"\n".join(block) for block in blocks]), map(len, blocks), strict=True))
+        lines.append(body)
+        size += length
+    return [*blocks, lines] if lines else blocks
 
 
-def squeezed(texts: Sequence[bytes]) -> list[bytes]:
-    """The texts compressed, with checksums; all in one step without the interpreter's lock."""
-    if not texts:
+def squeezed(blocks: Sequence[Sequence[bytes]]) -> list[bytes]:
+    """The blocks, one text a line, compressed, with checksums; all in one step without the interpreter's lock."""
+    if not blocks:
         return []
     compressor = zstandard.ZstdCompressor(level=_LEVEL, write_checksum=True)
-    made = compressor.multi_compress_to_buffer(list(texts), threads=1)
+    made = compressor.multi_compress_to_buffer([b"\n".join(lines) for lines in blocks], threads=1)
     return [made[n].tobytes() for n in range(len(made))]
 
 

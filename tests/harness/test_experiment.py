@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import AsyncExitStack
 from dataclasses import replace
 
 import pytest
@@ -12,6 +13,7 @@ from harness.config import resolve
 from harness.errors import ConfigError, SelectionError
 from harness.ledger import ToolStep, read_steps
 from harness.selection import Criteria
+from toolsim.calldb import CallDatabase
 from toolsim.errors import ModelUnavailable
 from toolsim.modeltypes import Budget
 from toolsim.scripted import ScriptedModel
@@ -39,6 +41,20 @@ def play(store, plan, settings, *, model=None, concurrency=2, simulator=None):
     return asyncio.run(
         experiment.play(plan, settings, parts, concurrency=concurrency, notice=lambda row, event, facts: None)
     )
+
+
+@pytest.mark.parametrize("simulator", [None, ScriptedModel([])])
+def test_a_run_with_a_simulator_begins_with_an_index_that_is_up_to_date(store, tmp_path, simulator):
+    calls = tmp_path / "calls.db"
+    with CallDatabase(calls) as database:
+        database.count()
+
+    async def opened() -> None:
+        async with AsyncExitStack() as stack:
+            await experiment.open_parts(stack, store, calls, config(affordances="calls"), (None, simulator))
+
+    asyncio.run(opened())
+    assert calls.with_suffix(".index").exists() == (simulator is not None)
 
 
 def test_a_plan_registers_rollouts_and_says_what_is_left_out(filled):

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 
 from toolsim.calldb import CallDatabase
 from toolsim.errors import CallDatabaseError
-from toolsim.lexical import terms
 from toolsim.recordedcalls import RecordedCall, arguments_text, call_key, recorded_calls
 from toolsim.trajectory import Message, Session, ToolCall, ToolResult, Trajectory
+from toolsim.words import terms
 
 
 def pair(command: str, output: str = "ok", **changes) -> RecordedCall:
@@ -173,6 +173,46 @@ def test_responses_are_looked_into_only_when_asked(calls):
     calls.add([pair("make", "error: undefined reference to frobnicate"), pair("frobnicate", position=1)])
     assert commands(calls.search("frobnicate")) == ["frobnicate"]
     assert commands(calls.search("frobnicate", responses=True)) == ["frobnicate", "make"]
+
+
+def test_words_of_results_stand_in_an_index_of_their_own_that_is_made_when_wanted(path, calls):
+    secret = "s3cretw0rd"
+    calls.add([pair("make", f"undefined reference to {secret}"), pair("ls", session="s2", position=1)])
+    indexes = {name: path.with_suffix(name) for name in (".index", ".results.index")}
+    assert commands(calls.search("make")) == ["make"]
+    assert [name for name, each in indexes.items() if each.exists()] == [".index"]
+    assert commands(calls.search(secret, responses=True)) == ["make"]
+    calls.add([pair("make again", secret, session="s3", position=2)])
+    assert set(commands(calls.search(secret, responses=True))) == {"make", "make again"}
+    calls.purge("s1")
+    assert not any(each.exists() for each in indexes.values())
+    assert commands(calls.search(secret, responses=True)) == ["make again"]
+
+
+def test_pairs_of_several_batches_are_kept_with_their_texts(path, calls):
+    put = [pair(f"run {n}", f"{n % 3_000} " * 9, position=n) for n in range(5_000)]
+    assert calls.add(put) == 5_000
+    assert calls.db.execute("select count(*) from bodies").fetchone() == (8_000,)
+    found = {hit.position: hit for n in range(0, 5_000, 7) for hit in calls.exact(_key(f"run {n}"))}
+    assert [found[n] for n in range(0, 5_000, 7)] == put[::7]
+    assert calls.add(put) == 0
+
+
+def test_where_the_source_fails_what_came_before_is_kept_with_its_texts(path):
+    def failing():
+        yield from (pair(f"run {n}", f"out {n}", position=n) for n in range(3_000))
+        raise OSError("the disk is gone")
+
+    with CallDatabase(path) as database, pytest.raises(CallDatabaseError, match="the disk is gone"):
+        database.add(failing())
+    with CallDatabase(path) as database:
+        kept = database.count()
+        assert kept >= 2_000
+        assert [hit.result.content for hit in database.exact(_key(f"run {kept - 1}"))] == [f"out {kept - 1}"]
+
+
+def _key(command: str) -> str:
+    return call_key("Bash", {"command": command}, "/r")
 
 
 @pytest.mark.parametrize("limit", [1, 5, 300])

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from toolsim.callschema import State
-from toolsim.lexical import Document, Filters, LexicalIndex, terms
+from toolsim.lexical import Document, Filters, LexicalIndex
+from toolsim.words import spelled, terms
 
 NO_BOUND = (float("inf"),)
 STORE = "id", 0
@@ -67,3 +68,8 @@ def test_words_that_no_pair_has_do_not_count(bounded):
 @given(st.text(st.sampled_from("aZ9_.:/@+=%~- \n'\"|$(")), st.sampled_from(["\u00e9", " \u2026", "\u0416"]))
 def test_words_of_ascii_are_those_that_the_same_text_has_beside_others(text, other):
     assert terms(f"{text} {other}")[: len(terms(text))] == terms(text)
+
+
+@given(st.text())
+def test_a_text_is_spelled_by_its_words(text):
+    assert spelled(text) == " ".join(terms(text))
