@@ -285,9 +285,10 @@ class CallFile:
 
     def _texts(self, places: Iterable[int]) -> dict[int, bytes]:
         """The texts at places."""
-        wanted = set(places)
-        blocks = list({place >> _SHIFT for place in wanted})
-        found = {n: lines_of(body) for n, body in self._among("select id, body from blocks where id in (%s)", blocks)}
+        wanted = sorted(set(places))
+        last = {place >> _SHIFT: place & _LINE for place in wanted}
+        rows = self._among("select id, body from blocks where id in (%s)", list(last))
+        found = {number: lines_of(body, last[number]) for number, body in rows}
         try:
             return {place: found[place >> _SHIFT][place & _LINE] for place in wanted}
         except (KeyError, IndexError) as error:

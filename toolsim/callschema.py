@@ -45,7 +45,7 @@ def create_tables(db: sqlite_utils.Database) -> None:
         " tool integer not null, cwd integer, arguments_text text, call_id text not null, recorded_id text, at real,"
         " position integer not null, duration real, request integer not null, response integer not null) strict"
     )
-    db.execute("create index calls_exact on calls (exact_key, at)")
+    db.execute("create index calls_exact on calls (exact_key, at, key)")
     db.execute("create unique index calls_session on calls (session, key)")
 
 

@@ -242,14 +242,14 @@ def squeezed(blocks: Sequence[Sequence[bytes]]) -> list[bytes]:
     return [made[n].tobytes() for n in range(len(made))]
 
 
-def lines_of(block: bytes) -> list[bytes]:
-    """The texts of a kept block.
+def lines_of(block: bytes, last: int = -2) -> list[bytes]:
+    """The texts of a kept block, one by one up to the line `last`, if one is given; what follows it comes as one text.
 
     Raises:
         CallDatabaseError: it cannot be read.
     """
     try:
-        return _decompressor().decompress(block, max_output_size=_MAX_BLOCK).split(b"\n")
+        return _decompressor().decompress(block, max_output_size=_MAX_BLOCK).split(b"\n", last + 1)
     except zstandard.ZstdError as error:
         raise _torn(error) from error
 

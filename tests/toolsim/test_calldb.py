@@ -211,6 +211,12 @@ def test_where_the_source_fails_what_came_before_is_kept_with_its_texts(path):
         assert [hit.result.content for hit in database.exact(_key(f"run {kept - 1}"))] == [f"out {kept - 1}"]
 
 
+def test_an_exact_look_up_reads_no_row_of_the_pairs_that_it_passes_over(calls):
+    asked = "select at, key, seq from calls where exact_key = x'00' order by at desc, key desc limit 8"
+    plan = calls.db.execute(f"explain query plan {asked}").fetchall()
+    assert [row[3] for row in plan] == ["SEARCH calls USING COVERING INDEX calls_exact (exact_key=?)"]
+
+
 def _key(command: str) -> str:
     return call_key("Bash", {"command": command}, "/r")
 
