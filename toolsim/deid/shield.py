@@ -29,8 +29,8 @@ _REMEMBERED = 16_000_000
 """Characters of texts that are remembered, of all sessions together."""
 _MESSAGES = 1_024
 """Messages that are remembered of a session."""
-_PORTION = 64 << 10
-"""Characters that are looked through at once, some 8 ms."""
+_PORTION = 16 << 10
+"""Characters that are looked through at once, some 2 ms."""
 _PARTS = 32
 """Other parts of a request (tools, a schema) that are remembered of a session."""
 
