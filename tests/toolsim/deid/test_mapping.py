@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from toolsim.deid.detect import find
@@ -98,9 +98,11 @@ def test_scrubbing_and_restoring_is_the_identity(texts, random):
 
 @settings(max_examples=200, deadline=None)
 @given(st.lists(_WORDS, max_size=14).map("".join))
+@example("mail417@mail.example:/home/soph/jane@corp.io")
 def test_what_was_found_does_not_stand_in_what_leaves(text):
     made = learnt(text)
     scrubbed = made.scrub(text)
     for found in find(text):
-        if not found.word and found.value not in {e.surrogate for e in made.entries}:
+        # `mail.example` is a host that recordings may hold, and the one of every stand-in of an address
+        if not found.word and not any(found.value in e.surrogate for e in made.entries):
             assert made.scrub(scrubbed).count(found.value) == scrubbed.count(found.value)
