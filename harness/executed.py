@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 
 from harness import experiment
 from harness.config import RunConfig
-from harness.fidelity_table import Line, Row, differences, lines_of, summarise
+from harness.fidelity_table import Line, Row, differences, lines_of, reason_of, summarise
 from harness.ledger import ModelStep, ToolStep, read_steps, result_message
 from harness.rows import RolloutRow
 from harness.scene import Scene, set_scene
@@ -96,7 +96,7 @@ async def _again(
             try:
                 truth = (await simulator.respond(step.call, world, messages)).result
             except SimulationFailed as error:
-                without[error.reason.partition(";")[0]] += 1
+                without[reason_of(error.reason)] += 1
             except ShellError as error:
                 without[str(error)] += 1
         messages.append(result_message(step.shown))

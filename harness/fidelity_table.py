@@ -158,10 +158,11 @@ def differences(lines: Iterable[Line]) -> dict[str, int]:
 
 def unanswered(lines: Iterable[Line]) -> dict[str, int]:
     """Calls without an answer by what the world could not compute, else by the stage that failed; paths are a mark."""
-    return dict(Counter(_reason(line.failure) for line in lines if line.failure is not None).most_common())
+    return dict(Counter(reason_of(line.failure) for line in lines if line.failure is not None).most_common())
 
 
-def _reason(failure: str) -> str:
+def reason_of(failure: str) -> str:
+    """What the world could not compute, else the stage that failed; paths are a mark."""
     found = _COMPUTED.search(failure)
     return _PATH.sub("…", found[1] if found else failure.partition(";")[0])
 

@@ -82,6 +82,7 @@ def test_python_really_runs_where_the_image_has_it(store, recorded, image):
     )  # fmt: skip
     shell = {"shell": "container", "image": image, "execute": ("python3",)}
     found = asyncio.run(measure(store, run, shell))
+    assert not found.without
     assert [line.grade for line in found.lines] == ["equal", "different"]
 
 

@@ -29,6 +29,7 @@ NOISE = frozenset({
 LOOKED_FOR = frozenset({"/etc/ld.so.cache", "/etc/ld.so.preload", "/etc/nsswitch.conf", "/etc/passwd", "/var/run"})
 # git heeds ignore files; a shell lists for its wildcards, which name other files.
 _OWN_LISTERS = frozenset({"git", "bash", "sh"})
+_NO_HOME = re.compile(r"/~(?:/|$)")  # where a program looks for files of a user that it cannot find out
 _BESIDE = re.compile(r"\._?[A-Za-z]+$")
 # Words with which a command looks at more of a file than that it is there, without opening it.
 _BY_SIZE_OR_TIME = frozenset({
@@ -153,7 +154,8 @@ class Territory:
             return None
         kind = self.world.kind(path)
         if kind == "unknown":
-            return None if self.executed and not self._inside(path) else self._unknown(path)
+            looked_about = self.executed and (not self._inside(path) or _NO_HOME.search(path) is not None)
+            return None if looked_about else self._unknown(path)
         if kind == "dir" and (path in self._directories or self._covered(path)):
             return DIRECTORY
         if path in self._closed:
