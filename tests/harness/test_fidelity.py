@@ -129,19 +129,6 @@ def test_the_masks_of_a_command_line_do_not_touch_other_tools():
     assert grade_results(one, other, call, "claude-code").name == "different"
 
 
-@pytest.mark.parametrize(
-    ("tokens", "lines", "expected"), [(900, 40, "order"), (901, 40, "different"), (900, 41, "different")]
-)
-def test_a_cut_output_without_an_order_is_known_by_what_it_was_before_the_cut(tokens, lines, expected):
-    def cut(count, total, text):
-        head = f"Original token count: {count}\nOutput:\nTotal output lines: {total}\n\n"
-        return f"{head}{text}:1:a\n…100 tokens truncated…\n{text}:9:z\n{LONG}"
-
-    one, other = cut(900, 40, "src/a.py"), cut(tokens, lines, "src/b.py")
-    assert grade(one, other, "rg a", ordered=False).name == expected
-    assert grade(one, other, "cat a").name == "different"
-
-
 def test_a_text_of_which_more_than_a_fifth_is_masked_is_only_near():
     assert grade("Wall time: 0.0512345678 seconds\nok", "Wall time: 1 seconds\nok") == Grade("near", 12 / 34)
     short = "Wall time: 0.0512345678 seconds\na\nb"

@@ -14,6 +14,8 @@ from toolsim.deid.found import Found, stands
 from toolsim.deid.surrogates import candidates
 
 NATIVE = "native"
+# So many stand-ins are passed over because they hold a value that was found; a value may stand in all of them.
+_TRIES = 24
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,19 +56,22 @@ class SessionMap:
         No new stand-in occurs in `texts`.
         """
         made: list[Entry] = []
+        found = tuple(found)
+        named = [one.value for one in found if not one.word]
         for one in found:
             for variant in _variants(one):
                 if variant.value not in self._by_value:
-                    made.append(self._new(variant, variant.kind, texts))
+                    made.append(self._new(variant, variant.kind, texts, named))
         while natives := [s for s in self._by_surrogate if s not in self._by_value and _native(s, texts)]:
             for surrogate in natives:
                 made.append(self._new(Found(self._by_surrogate[surrogate].kind, surrogate), NATIVE, texts))  # type: ignore[arg-type]
         return tuple(made)
 
-    def _new(self, found: Found, kind: str, texts: Sequence[str]) -> Entry:
-        for surrogate in candidates(found, self.space):
+    def _new(self, found: Found, kind: str, texts: Sequence[str], named: Sequence[str] = ()) -> Entry:
+        for n, surrogate in enumerate(candidates(found, self.space)):
             taken = surrogate in self._by_surrogate or surrogate in self._by_value or surrogate == found.value
-            if not taken and not any(surrogate in text for text in texts):
+            shows = n < _TRIES and any(value in surrogate for value in named)
+            if not taken and not shows and not any(surrogate in text for text in texts):
                 break
         entry = Entry(kind, found.value, surrogate, found.word)
         self.add([entry])

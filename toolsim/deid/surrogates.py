@@ -11,6 +11,8 @@ from toolsim.deid.names import FIRST_NAMES, LAST_NAMES
 
 _ALPHABETS = (string.digits, string.ascii_lowercase, string.ascii_uppercase)
 
+_ONE_DOMAIN = 12  # a recording may hold the domain of the stand-ins itself
+
 
 def candidates(found: Found, space: str) -> Iterator[str]:
     """Stand-ins for a value, without end; `space` names the map, so that each draws others.
@@ -21,7 +23,8 @@ def candidates(found: Found, space: str) -> Iterator[str]:
     make = _FORMS.get(found.kind, _like)
     n = 0
     while True:
-        yield make(found, _draw(space, found.kind, n))
+        made = make(found, _draw(space, found.kind, n))
+        yield made.replace("mail.example", f"post{n}.example") if found.kind == "email" and n >= _ONE_DOMAIN else made
         n += 1
 
 
